@@ -1,0 +1,1 @@
+//! Khagen compiles an inventory into one installable bundle per host.
