@@ -1,1 +1,13 @@
 //! Khagen compiles an inventory into one installable bundle per host.
+//!
+//! Steps, each a module that takes the former one's value and nothing else:
+//! load (text to documents with spans), check (documents to a [`model::Inventory`]), plan (what each host gets, pure),
+//! issue (keys and certificates kept or made, with the reason), render (symbolic files, pure), pack (tarballs).
+
+pub mod content;
+pub mod env;
+pub mod ledger;
+pub mod model;
+pub mod plan;
+pub mod secret;
+pub mod value;

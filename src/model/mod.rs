@@ -1,0 +1,254 @@
+//! The inventory after checking: what a cluster is, valid by type.
+//!
+//! Every value here has passed the checks, so later steps neither look at text nor find errors.
+//! Nothing in this module reads a file, a clock or the environment, and nothing here renders.
+
+mod host;
+mod net;
+mod version;
+
+use std::collections::BTreeMap;
+
+pub use host::{
+    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Role, Ssh, Taint, UserFile,
+};
+pub use net::{Endpoint, Family, IpSet, Subnets, Vip};
+pub use version::{KubeadmApi, Version};
+
+use crate::value::Value;
+
+/// All clusters of one inventory folder, sorted by folder name.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// At least one.
+    pub clusters: Vec<Cluster>,
+}
+
+/// One cluster: a folder with `cluster.*`.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// The subfolder's name when the inventory holds several clusters; names the output's subfolder too.
+    pub folder: Option<String>,
+    /// The folder on disk that holds `files/`, `patches/` and `secrets/`.
+    pub dir: std::path::PathBuf,
+    /// kubeadm's `clusterName`.
+    pub name: String,
+    /// Appended to a host's short name to form its FQDN.
+    pub domain: String,
+    /// Whether the operator said that the cluster runs; founding facts are then fixed.
+    pub state: ClusterState,
+    /// The Kubernetes part.
+    pub kubernetes: Kubernetes,
+    /// The external etcd.
+    pub etcd: Etcd,
+    /// The way to the API servers.
+    pub load_balancer: LoadBalancer,
+    /// Lifetimes of what khagen issues.
+    pub pki: Pki,
+    /// Sorted by FQDN.
+    pub hosts: Vec<Host>,
+}
+
+/// `cluster.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterState {
+    /// Not bootstrapped yet; founding facts may change.
+    New,
+    /// Bootstrapped; founding facts are fixed and etcd members start with state `existing`.
+    Running,
+}
+
+/// The `kubernetes` part of the inventory.
+#[derive(Debug, Clone)]
+pub struct Kubernetes {
+    /// Exact version.
+    pub version: Version,
+    /// `controlPlaneEndpoint`, always with a port.
+    pub endpoint: Endpoint,
+    /// `networking.dnsDomain`.
+    pub dns_domain: String,
+    /// `networking.podSubnet`.
+    pub pod_subnets: Subnets,
+    /// `networking.serviceSubnet`.
+    pub service_subnets: Subnets,
+    /// Only checked for overlap.
+    pub external_subnets: Vec<ipnet::IpNet>,
+    /// kube-proxy's mode, or none.
+    pub kube_proxy_mode: KubeProxyMode,
+    /// Further fields of KubeProxyConfiguration, as the user wrote them.
+    pub kube_proxy_config: Value,
+    /// `apiServer.certSANs`, without those that khagen derives.
+    pub cert_sans: Vec<String>,
+    /// `localAPIEndpoint.bindPort` of every control plane.
+    pub bind_port: u16,
+    /// `apiServer` of ClusterConfiguration.
+    pub api_server: ControlPlaneComponent,
+    /// `controllerManager` of ClusterConfiguration.
+    pub controller_manager: ControlPlaneComponent,
+    /// `scheduler` of ClusterConfiguration.
+    pub scheduler: ControlPlaneComponent,
+    /// Further fields of KubeletConfiguration for every node.
+    pub kubelet_config: Value,
+    /// `imageRepository`, if not kubeadm's.
+    pub image_repository: Option<String>,
+    /// kubeadm feature gates.
+    pub feature_gates: BTreeMap<String, bool>,
+    /// v1beta4 `timeouts`, as durations in Go's form.
+    pub timeouts: BTreeMap<String, String>,
+    /// How long the bootstrap token lives from `kubeadm init`, in Go's form ("24h0m0s").
+    pub token_ttl: String,
+    /// containerd's configuration format.
+    pub containerd: ContainerdMajor,
+}
+
+/// `extraArgs`, `extraVolumes`, `extraEnvs` of one control-plane component.
+#[derive(Debug, Clone, Default)]
+pub struct ControlPlaneComponent {
+    /// Name and value, sorted by name; a name may repeat where v1beta4 allows it.
+    pub extra_args: Vec<(String, String)>,
+    /// `extraVolumes`, as written.
+    pub extra_volumes: Vec<Value>,
+    /// `extraEnvs`, as written (v1beta4).
+    pub extra_envs: Vec<Value>,
+}
+
+/// kube-proxy's mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KubeProxyMode {
+    /// nftables, GA in 1.33.
+    Nftables,
+    /// iptables.
+    Iptables,
+    /// ipvs, deprecated in 1.35.
+    Ipvs,
+    /// No kube-proxy: the CNI replaces it.
+    None,
+}
+
+impl KubeProxyMode {
+    /// The value of KubeProxyConfiguration's `mode`; `None` where kube-proxy is not installed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KubeProxyMode::Nftables => "nftables",
+            KubeProxyMode::Iptables => "iptables",
+            KubeProxyMode::Ipvs => "ipvs",
+            KubeProxyMode::None => "none",
+        }
+    }
+}
+
+/// Which containerd the nodes run; 1.7 reads configuration version 2, 2.x reads version 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerdMajor {
+    /// containerd 1.6 and 1.7.
+    V1,
+    /// containerd 2.x.
+    V2,
+}
+
+/// The `etcd` part of the inventory.
+#[derive(Debug, Clone)]
+pub struct Etcd {
+    /// Exact version.
+    pub version: Version,
+    /// Port for clients.
+    pub client_port: u16,
+    /// Port for peers.
+    pub peer_port: u16,
+    /// Port of /metrics and /health, on loopback only.
+    pub metrics_port: u16,
+    /// Absolute path.
+    pub data_dir: String,
+    /// Absolute path of the folder that holds etcd, etcdctl and etcdutl.
+    pub bin_dir: String,
+    /// Bytes; etcd's own limit is 2 GiB when 0.
+    pub quota_backend_bytes: u64,
+    /// Milliseconds.
+    pub heartbeat_interval: u32,
+    /// Milliseconds.
+    pub election_timeout: u32,
+    /// etcd's snapshot-count.
+    pub snapshot_count: u32,
+    /// `auto-compaction-mode` and `-retention`, if asked for.
+    pub auto_compaction: Option<(String, String)>,
+    /// Whether peers have a CA of their own.
+    pub peer_ca: PeerCa,
+    /// systemd's OnCalendar of the snapshot timer.
+    pub snapshot_schedule: String,
+    /// How many snapshots are kept.
+    pub snapshot_keep: u32,
+    /// Folder of the snapshots, absolute.
+    pub snapshot_dir: String,
+}
+
+/// `etcd.peerCA`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerCa {
+    /// Peers trust a CA that signs nothing else.
+    Separate,
+    /// One CA for clients and peers, as the tutorial.
+    Same,
+}
+
+/// The `loadBalancer` part of the inventory.
+#[derive(Debug, Clone)]
+pub struct LoadBalancer {
+    /// Who serves the endpoint.
+    pub mode: LoadBalancerMode,
+    /// One VRRP instance each; empty unless the mode is keepalived (external: the address, if given).
+    pub vips: Vec<Vip>,
+    /// The port the balancers listen on.
+    pub port: u16,
+    /// nginx's proxy_connect_timeout, seconds.
+    pub connect_timeout: u32,
+    /// nginx's proxy_timeout, seconds.
+    pub idle_timeout: u32,
+    /// Whether VRRP adverts carry a password that khagen mints.
+    pub auth: bool,
+}
+
+/// `loadBalancer.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadBalancerMode {
+    /// nginx and keepalived on hosts of ours.
+    Keepalived,
+    /// Somebody else's balancer.
+    External,
+    /// One control plane, no balancer.
+    None,
+}
+
+/// The `pki` part of the inventory. All in days.
+#[derive(Debug, Clone)]
+pub struct Pki {
+    /// Lifetime of CAs.
+    pub ca_validity_days: u32,
+    /// Lifetime of every other certificate.
+    pub validity_days: u32,
+    /// From how many days before its end a certificate is reported as due.
+    pub renew_before_days: u32,
+}
+
+impl Cluster {
+    /// Hosts that have a role, in order of FQDN.
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Host> + '_ {
+        self.hosts.iter().filter(move |h| h.has(role))
+    }
+
+    /// Hosts that run a kubelet.
+    pub fn nodes(&self) -> impl Iterator<Item = &Host> + '_ {
+        self.hosts.iter().filter(|h| h.has(Role::ControlPlane) || h.has(Role::Worker))
+    }
+
+    /// The client URLs of etcd's members, in order of FQDN.
+    pub fn etcd_endpoints(&self) -> Vec<String> {
+        self.with_role(Role::Etcd)
+            .map(|h| format!("https://{}:{}", net::bracketed(h.addresses.primary()), self.etcd.client_port))
+            .collect()
+    }
+}
+
+/// An address as it stands in a URL or before a port: IPv6 in brackets (RFC 3986 section 3.2.2).
+pub fn bracketed(ip: std::net::IpAddr) -> String {
+    net::bracketed(ip)
+}

@@ -1,0 +1,27 @@
+//! Bytes that must not be shown. Their `Debug` prints nothing of them, and they are wiped when dropped.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A secret's bytes.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes over bytes.
+    pub fn new(bytes: Vec<u8>) -> Secret {
+        Secret(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for the one who packs, signs or encrypts; nothing else calls this.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
