@@ -119,7 +119,9 @@ impl Sources {
     /// Returns the bytes of a line (from 1), without its line break.
     pub fn line_range(&self, id: SourceId, line: usize) -> Range<usize> {
         let Some(document) = self.documents.get(id.0 as usize) else { return 0..0 };
-        let Some(start) = line.checked_sub(1).and_then(|index| document.lines.get(index)) else { return 0..0 };
+        let Some(start) = line.checked_sub(1).and_then(|index| document.lines.get(index)) else {
+            return 0..0;
+        };
         let start = *start as usize;
         let end = document.lines.get(line).map_or(document.text.len(), |next| *next as usize - 1);
         start..end

@@ -4,6 +4,10 @@
 //! error of the run: those are `Result`s. Nothing here prints, and no secret may enter a message.
 
 pub mod code;
+mod excerpt;
+pub mod json;
+pub mod render;
+pub mod sarif;
 
 pub use code::Code;
 
