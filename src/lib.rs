@@ -4,10 +4,16 @@
 //! load (text to documents with spans), check (documents to a [`model::Inventory`]), plan (what each host gets, pure),
 //! issue (keys and certificates kept or made, with the reason), render (symbolic files, pure), pack (tarballs).
 
+pub mod check;
 pub mod content;
+pub mod diag;
 pub mod env;
 pub mod ledger;
+pub mod load;
 pub mod model;
+pub mod pki;
 pub mod plan;
+pub mod render;
 pub mod secret;
+pub mod source;
 pub mod value;

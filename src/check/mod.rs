@@ -1,0 +1,3 @@
+//! From merged documents to a valid [`crate::model::Inventory`]: every finding at once, nothing written.
+
+pub mod places;

@@ -1,0 +1,132 @@
+//! Findings for people: the long form with excerpts and carets, and one line each.
+//!
+//! The only file that names annotate-snippets. It returns text; whoever prints decides where and whether in colour.
+
+use std::fmt::Write as _;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+use super::excerpt::{self, Excerpt, printable};
+use super::{Diagnostic, Report, Severity};
+use crate::source::Sources;
+
+/// How the long form looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Escape sequences for colour.
+    pub colour: bool,
+    /// Columns of the terminal.
+    pub width: usize,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Look { colour: false, width: 140 }
+    }
+}
+
+/// Returns all findings in the long form, and a line that counts them.
+pub fn text(report: &Report, sources: &Sources, look: Look) -> String {
+    let renderer = if look.colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.term_width(look.width);
+    let mut out = String::new();
+    for finding in report.sorted(sources) {
+        out.push_str(&one_text(finding, report, sources, &renderer));
+        out.push_str("\n\n");
+    }
+    if let Some(summary) = summary(report) {
+        out.push_str(&summary);
+        out.push('\n');
+    }
+    out
+}
+
+/// Returns all findings as `path:line:col: error[KH0101]: message`, a line each.
+pub fn lines(report: &Report, sources: &Sources) -> String {
+    let mut out = String::new();
+    for finding in report.sorted(sources) {
+        if let Some(label) = &finding.primary {
+            let (line, column) = sources.line_col(label.span);
+            let _ = write!(out, "{}:{line}:{column}: ", printable(sources.path(label.span.source)));
+        }
+        let word = finding.severity.word();
+        let _ = writeln!(out, "{word}[{}]: {}", finding.code, printable(&finding.message));
+    }
+    out
+}
+
+/// Returns "2 errors, 1 warning", or nothing when there is no finding.
+pub fn summary(report: &Report) -> Option<String> {
+    let (errors, warnings) = report.counts();
+    let number = |count: usize, word: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        _ => Some(format!("{count} {word}s")),
+    };
+    let parts: Vec<String> =
+        [number(errors, "error"), number(warnings, "warning")].into_iter().flatten().collect();
+    let mut summary = parts.join(", ");
+    if report.omitted() > 0 {
+        let _ = write!(summary, "; the last {} are not shown", report.omitted());
+    }
+    (!summary.is_empty()).then_some(summary)
+}
+
+fn one_text(finding: &Diagnostic, report: &Report, sources: &Sources, renderer: &Renderer) -> String {
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let labels = finding.primary.iter().chain(&finding.secondary);
+    let excerpts = excerpt::cut(labels, sources, report);
+    let mut elements: Vec<Element<'_>> = Vec::new();
+    let mut unseen = Vec::new();
+    for excerpt in &excerpts {
+        if excerpt.text.is_empty() {
+            elements.push(origin(excerpt, sources).into());
+            unseen.extend(
+                excerpt.labels.iter().map(|(_, label)| label.text.as_str()).filter(|text| !text.is_empty()),
+            );
+        } else {
+            elements.push(snippet(finding, excerpt, sources).into());
+        }
+    }
+    elements.extend(unseen.into_iter().map(|text| Element::from(Level::NOTE.message(printable(text)))));
+    elements
+        .extend(finding.reason.iter().map(|reason| Element::from(Level::NOTE.message(printable(reason)))));
+    elements.extend(finding.help.iter().map(|help| Element::from(Level::HELP.message(printable(help)))));
+    let title = level.primary_title(printable(&finding.message)).id(finding.code.as_str());
+    renderer.render(&[title.elements(elements)])
+}
+
+fn snippet<'a>(
+    finding: &Diagnostic,
+    excerpt: &'a Excerpt<'_>,
+    sources: &Sources,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let annotations = excerpt.labels.iter().map(|(place, label)| {
+        let primary = finding.primary.as_ref().is_some_and(|primary| std::ptr::eq(primary, *label));
+        let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let text = (!label.text.is_empty()).then(|| printable(&label.text));
+        kind.span(place.clone()).label(text)
+    });
+    Snippet::source(excerpt.text.as_str())
+        .line_start(excerpt.line)
+        .path(printable(sources.path(excerpt.source)))
+        .annotations(annotations)
+}
+
+/// The place without the text: a line that is too long, or a file that has none.
+fn origin(excerpt: &Excerpt<'_>, sources: &Sources) -> Origin<'static> {
+    let origin = Origin::path(printable(sources.path(excerpt.source)));
+    match excerpt.labels.first() {
+        Some((_, label)) => {
+            let (line, column) = sources.line_col(label.span);
+            origin.line(line).char_column(column)
+        }
+        None => origin,
+    }
+}
+
+#[cfg(test)]
+mod tests;

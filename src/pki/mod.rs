@@ -1,0 +1,1 @@
+//! Keys and certificates: profiles, the store, issuing, reading back.

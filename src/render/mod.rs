@@ -1,0 +1,1 @@
+//! Symbolic files from the plan. Pure: no clock, no randomness, no files.
