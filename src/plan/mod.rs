@@ -1,5 +1,8 @@
 //! What each host gets and what must be issued, decided before anything is made. Pure: no clock, no randomness, no files.
 
+pub mod certs;
+pub mod founding;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
