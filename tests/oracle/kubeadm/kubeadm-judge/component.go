@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"os"
 
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -29,7 +29,15 @@ func init() {
 }
 
 // judgeKubelet decodes strictly, fills in the kubelet's defaults and runs the kubelet's validation.
-func judgeKubelet(content []byte) error {
+//
+// Upstream's defaulting panics on a feature gate it does not know, and so does the kubelet on the
+// host; here it is an error like any other.
+func judgeKubelet(content []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the kubelet would panic: %v", p)
+		}
+	}()
 	_, codecs, err := kubeletscheme.NewSchemeAndCodecs(serializer.EnableStrict)
 	if err != nil {
 		return err
@@ -42,6 +50,10 @@ func judgeKubelet(content []byte) error {
 	if !ok {
 		return fmt.Errorf("%s is not a KubeletConfiguration", gvk)
 	}
+	// Upstream compares these two, and no others, with the cgroup version of the machine it runs on.
+	// The verdict is about the document, so they are taken out once they have been decoded.
+	kubelet.FailCgroupV1 = false
+	kubelet.SingleProcessOOMKill = nil
 	return kubeletvalidation.ValidateKubeletConfiguration(kubelet, utilfeature.DefaultFeatureGate)
 }
 
@@ -69,7 +81,8 @@ func judgePatched(cluster *kubeadmapi.ClusterConfiguration, dir string) error {
 	if err != nil {
 		return err
 	}
-	manager, err := patches.GetPatchManagerForPath(dir, patches.KnownTargets(), io.Discard)
+	// kubeadm passes over a file whose name it does not understand; it says so on standard error.
+	manager, err := patches.GetPatchManagerForPath(dir, patches.KnownTargets(), os.Stderr)
 	if err != nil {
 		return err
 	}
