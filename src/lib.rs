@@ -11,6 +11,7 @@ pub mod env;
 pub mod ledger;
 pub mod load;
 pub mod model;
+pub mod pack;
 pub mod pki;
 pub mod plan;
 pub mod render;

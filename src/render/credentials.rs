@@ -1,0 +1,133 @@
+//! Certificates, keys and kubeconfigs as files of a host or of the operator.
+//!
+//! Certificates are public text and come from the store; keys are named, not read. Modes and owners: a key is 0600 and
+//! belongs to the one user that reads it, root under /etc/kubernetes and etcd under /etc/etcd.
+
+use std::sync::Arc;
+
+use crate::content::{Content, ObjectId};
+use crate::model::{Cluster, Host, PeerCa, Role, bracketed};
+use crate::pki::store::Store;
+use crate::plan::certs;
+use crate::plan::{FileEntry, FileLayer, Policy, shared};
+use crate::render::kubeadm;
+
+/// A certificate that the plan asked for is not in the store. Issuing comes before rendering, so this is a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("the store has no {0}")]
+pub struct Missing(pub ObjectId);
+
+/// What hosts of a layer have in common: the CA certificates.
+///
+/// # Errors
+/// When the store lacks a CA.
+pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, Missing> {
+    let ca = |id: &str| pem(store, &ObjectId::new(id));
+    let file = |path: &str, layer: &str, content: Content| FileEntry::new(path, shared(layer), content);
+    let mut files = vec![
+        file("/etc/etcd/pki/etcd-ca.crt", "etcd", ca(certs::ETCD_CA)?),
+        file("/etc/kubernetes/pki/ca.crt", "control-plane", ca(certs::KUBERNETES_CA)?),
+        file("/etc/kubernetes/pki/front-proxy-ca.crt", "control-plane", ca(certs::FRONT_PROXY_CA)?),
+        file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", ca(certs::ETCD_CA)?),
+        file("/etc/kubernetes/pki/sa.pub", "control-plane", public(store, certs::SERVICE_ACCOUNT)?),
+        key("/etc/kubernetes/pki/ca.key", shared("control-plane"), ObjectId::new(certs::KUBERNETES_CA)),
+        key("/etc/kubernetes/pki/front-proxy-ca.key", shared("control-plane"), ObjectId::new(certs::FRONT_PROXY_CA)),
+        key("/etc/kubernetes/pki/sa.key", shared("control-plane"), ObjectId::new(certs::SERVICE_ACCOUNT)),
+    ];
+    if cluster.etcd.peer_ca == PeerCa::Separate {
+        files.push(file("/etc/etcd/pki/etcd-peer-ca.crt", "etcd", ca(certs::ETCD_PEER_CA)?));
+    }
+    Ok(files)
+}
+
+/// A host's own certificates, keys and kubeconfigs.
+///
+/// # Errors
+/// When the store lacks one.
+pub fn host_files(cluster: &Cluster, host: &Host, store: &Store, first: bool) -> Result<Vec<FileEntry>, Missing> {
+    let mut files = Vec::new();
+    if host.has(Role::Etcd) {
+        let name = &host.name;
+        for (kind, stem) in [
+            ("etcd-server", name.clone()),
+            ("etcd-peer", format!("{name}-peer")),
+            ("etcd-health-client", "etcd-health-client".to_owned()),
+        ] {
+            let id = certs::of_host(kind, host);
+            files.push(FileEntry::new(format!("/etc/etcd/pki/{stem}.crt"), FileLayer::Host, pem(store, &id)?));
+            files.push(key(&format!("/etc/etcd/pki/{stem}.key"), FileLayer::Host, id).owned("etcd", "etcd"));
+        }
+    }
+    if host.has(Role::ControlPlane) {
+        for (kind, policy) in [
+            // `kubeadm certs renew` and `kubeadm upgrade` write these anew on the host.
+            ("apiserver", Policy::CreateOnce),
+            ("apiserver-kubelet-client", Policy::CreateOnce),
+            ("front-proxy-client", Policy::CreateOnce),
+            // kubeadm leaves the client of an external etcd alone.
+            ("apiserver-etcd-client", Policy::Managed),
+        ] {
+            let id = certs::of_host(kind, host);
+            let path = format!("/etc/kubernetes/pki/{kind}");
+            files.push(FileEntry::new(format!("{path}.crt"), FileLayer::Host, pem(store, &id)?).policy(policy));
+            files.push(key(&format!("{path}.key"), FileLayer::Host, id).policy(policy));
+        }
+        let k = &cluster.kubernetes;
+        let remote = format!("https://{}", k.endpoint);
+        let local = format!("https://{}:{}", bracketed(host.addresses.primary()), k.bind_port);
+        let mut configs = vec![
+            ("admin", "kubernetes-admin", &remote),
+            ("controller-manager", "system:kube-controller-manager", &local),
+            ("scheduler", "system:kube-scheduler", &local),
+        ];
+        if first && k.version.line() >= (1, 29) {
+            configs.push(("super-admin", "kubernetes-super-admin", &remote));
+        }
+        for (kind, user, server) in configs {
+            let id = certs::of_host(kind, host);
+            let content = config(cluster, store, server, user, id)?;
+            let path = format!("/etc/kubernetes/{kind}.conf");
+            files.push(FileEntry::new(path, FileLayer::Host, content).mode(0o600).policy(Policy::CreateOnce));
+        }
+    }
+    Ok(files)
+}
+
+/// The operator's credentials, as files of the operator bundle.
+///
+/// # Errors
+/// When the store lacks one.
+pub fn operator_files(cluster: &Cluster, store: &Store) -> Result<Vec<(String, u32, Arc<Content>)>, Missing> {
+    let admin = ObjectId::new(certs::OPERATOR_ADMIN);
+    let etcd = ObjectId::new(certs::OPERATOR_ETCD);
+    let remote = format!("https://{}", cluster.kubernetes.endpoint);
+    let endpoints = cluster.etcd_endpoints().join(",") + "\n";
+    Ok(vec![
+        ("admin.conf".to_owned(), 0o600, Arc::new(config(cluster, store, &remote, "kubernetes-operator", admin)?)),
+        ("bootstrap-token".to_owned(), 0o600, Arc::new(Content::secret(ObjectId::new(certs::BOOTSTRAP_TOKEN)))),
+        ("etcd/ca.crt".to_owned(), 0o644, Arc::new(pem(store, &ObjectId::new(certs::ETCD_CA))?)),
+        ("etcd/endpoints".to_owned(), 0o644, Arc::new(Content::text(endpoints))),
+        ("etcd/operator.crt".to_owned(), 0o644, Arc::new(pem(store, &etcd)?)),
+        ("etcd/operator.key".to_owned(), 0o600, Arc::new(Content::secret(etcd))),
+    ])
+}
+
+fn config(cluster: &Cluster, store: &Store, server: &str, user: &str, id: ObjectId) -> Result<Content, Missing> {
+    let ca = ObjectId::new(certs::KUBERNETES_CA);
+    let ca_pem = store.cert_pem(&ca).ok_or(Missing(ca))?;
+    let cert_pem = store.cert_pem(&id).ok_or_else(|| Missing(id.clone()))?;
+    Ok(kubeadm::kubeconfig(cluster, server, user, ca_pem, cert_pem, id))
+}
+
+fn pem(store: &Store, id: &ObjectId) -> Result<Content, Missing> {
+    store.cert_pem(id).map(|pem| Content::text(&**pem)).ok_or_else(|| Missing(id.clone()))
+}
+
+fn public(store: &Store, id: &str) -> Result<Content, Missing> {
+    let id = ObjectId::new(id);
+    store.public_pem(&id).map(|pem| Content::text(&**pem)).ok_or(Missing(id))
+}
+
+fn key(path: &str, layer: FileLayer, id: ObjectId) -> FileEntry {
+    FileEntry::new(path, layer, Content::secret(id)).mode(0o600)
+}

@@ -1,0 +1,352 @@
+//! kubeadm's documents for a host: Init- with Cluster-, Kubelet- and KubeProxyConfiguration on the first control plane,
+//! JoinConfiguration everywhere else, and per-node kubelet settings as kubeadm patches.
+//!
+//! Value trees, no text. Field names and defaults are those of kubeadm.k8s.io/v1beta3 and v1beta4,
+//! kubelet.config.k8s.io/v1beta1 and kubeproxy.config.k8s.io/v1alpha1. What kubeadm derives by itself (clusterDNS,
+//! static pod path, client CA) is left to it: a different value would only earn a warning.
+
+use std::net::IpAddr;
+
+use crate::content::{Content, Encoding, ObjectId};
+use crate::ledger::Ledger;
+use crate::model::{Cluster, ControlPlaneComponent, Host, KubeProxyMode, KubeadmApi, Role};
+use crate::plan::certs;
+use crate::plan::{FileEntry, FileLayer, Policy};
+use crate::value::{self, Value};
+
+/// Where a host's kubeadm documents lie.
+pub const CONFIG_PATH: &str = "/etc/kubernetes/kubeadm.yaml";
+/// Where kubeadm finds patches; the folder must exist when it is named.
+pub const PATCHES_DIR: &str = "/etc/kubernetes/patches";
+/// containerd's socket.
+const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
+
+/// Which kubeadm command a host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// `kubeadm init`.
+    Init,
+    /// `kubeadm join`.
+    Join,
+}
+
+/// Which kubeadm command a host runs; `None` where no kubelet runs. A rebuilt first control plane of a running cluster
+/// joins like any other.
+pub fn bootstrap(cluster: &Cluster, host: &Host, ledger: &Ledger) -> Option<Bootstrap> {
+    if !host.is_node() {
+        return None;
+    }
+    let first = ledger.founding.as_ref().is_some_and(|f| f.first_control_plane == host.fqdn);
+    let new = cluster.state == crate::model::ClusterState::New;
+    Some(if first && new { Bootstrap::Init } else { Bootstrap::Join })
+}
+
+/// kubeadm's files of one host. `ca_hash` is the SHA-256 of the Kubernetes CA's SPKI in hexadecimal.
+pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> Vec<FileEntry> {
+    let Some(bootstrap) = bootstrap(cluster, host, ledger) else { return Vec::new() };
+    let documents = match bootstrap {
+        Bootstrap::Init => vec![
+            init_configuration(cluster, host),
+            cluster_configuration(cluster),
+            kubelet_configuration(cluster),
+            kube_proxy_configuration(cluster),
+        ],
+        Bootstrap::Join => vec![join_configuration(cluster, host, ca_hash)],
+    };
+    let documents: Vec<Value> = documents.into_iter().filter(|d| !d.is_empty()).collect();
+    let mut files = vec![
+        FileEntry::new(CONFIG_PATH, FileLayer::Host, value::documents(&documents))
+            .mode(0o600)
+            .policy(Policy::Input),
+    ];
+    if !host.kubelet.value.is_empty() {
+        files.push(
+            FileEntry::new(
+                patch_path(),
+                FileLayer::Host,
+                value::documents(&[host.kubelet.value.clone().sorted()]),
+            )
+            .policy(Policy::Input),
+        );
+    }
+    files
+}
+
+/// kubeadm reads the target and the kind of patch from the name: `target[suffix][+type].extension`.
+pub fn patch_path() -> String {
+    format!("{PATCHES_DIR}/kubeletconfiguration+merge.yaml")
+}
+
+/// The documents that `kubeadm init` reads, for other readers of the same values.
+pub fn cluster_configuration(cluster: &Cluster) -> Value {
+    let k = &cluster.kubernetes;
+    let api = k.version.kubeadm_api();
+    let mut doc = document(api, "ClusterConfiguration")
+        .with("kubernetesVersion", Value::text(format!("v{}", k.version)))
+        .with("clusterName", Value::text(&cluster.name))
+        .with("controlPlaneEndpoint", Value::text(k.endpoint.to_string()))
+        .with("certificatesDir", Value::text("/etc/kubernetes/pki"));
+    if let Some(repository) = &k.image_repository {
+        doc.set("imageRepository", Value::text(repository));
+    }
+    if api == KubeadmApi::V1Beta4 {
+        doc.set("encryptionAlgorithm", Value::text("ECDSA-P256"));
+        if k.kube_proxy_mode == KubeProxyMode::None {
+            doc.set("proxy", Value::map().with("disabled", Value::Bool(true)));
+        }
+    }
+    doc.set(
+        "networking",
+        Value::map()
+            .with("dnsDomain", Value::text(&k.dns_domain))
+            .with("podSubnet", Value::text(k.pod_subnets.joined()))
+            .with("serviceSubnet", Value::text(k.service_subnets.joined())),
+    );
+    doc.set(
+        "etcd",
+        Value::map().with(
+            "external",
+            Value::map()
+                .with("endpoints", Value::texts(cluster.etcd_endpoints()))
+                .with("caFile", Value::text("/etc/kubernetes/pki/etcd/etcd-ca.crt"))
+                .with("certFile", Value::text("/etc/kubernetes/pki/apiserver-etcd-client.crt"))
+                .with("keyFile", Value::text("/etc/kubernetes/pki/apiserver-etcd-client.key")),
+        ),
+    );
+    let mut api_server = component(&k.api_server, api);
+    api_server.set("certSANs", Value::texts(certs::cert_sans(cluster)));
+    if api == KubeadmApi::V1Beta3
+        && let Some(timeout) = k.timeouts.get("controlPlaneComponentHealthCheck")
+    {
+        api_server.set("timeoutForControlPlane", Value::text(timeout));
+    }
+    doc.set("apiServer", api_server);
+    for (key, part) in [("controllerManager", &k.controller_manager), ("scheduler", &k.scheduler)] {
+        let part = component(part, api);
+        if !part.is_empty() {
+            doc.set(key, part);
+        }
+    }
+    if !k.feature_gates.is_empty() {
+        let gates = k.feature_gates.iter().map(|(name, on)| (name.clone(), Value::Bool(*on))).collect();
+        doc.set("featureGates", Value::Map(gates));
+    }
+    doc
+}
+
+fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
+    let k = &cluster.kubernetes;
+    let api = k.version.kubeadm_api();
+    let token = Value::map()
+        .with("token", token())
+        .with("description", Value::text("khagen: joining of the nodes"))
+        // ttl only: with `expires` and no ttl kubeadm's defaulting fills in a ttl and then refuses both.
+        .with("ttl", Value::text(&k.token_ttl))
+        .with("usages", Value::texts(["signing", "authentication"]))
+        .with("groups", Value::texts(["system:bootstrappers:kubeadm:default-node-token"]));
+    let mut doc = document(api, "InitConfiguration")
+        .with("bootstrapTokens", Value::List(vec![token]))
+        .with("localAPIEndpoint", local_endpoint(cluster, host))
+        .with("nodeRegistration", node_registration(cluster, host));
+    if k.kube_proxy_mode == KubeProxyMode::None {
+        doc.set("skipPhases", Value::texts(["addon/kube-proxy"]));
+    }
+    finish(&mut doc, cluster, host);
+    doc
+}
+
+fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
+    let k = &cluster.kubernetes;
+    let api = k.version.kubeadm_api();
+    let mut discovery = Value::map().with(
+        "bootstrapToken",
+        Value::map()
+            .with("token", token())
+            .with("apiServerEndpoint", Value::text(k.endpoint.to_string()))
+            .with("caCertHashes", Value::texts([format!("sha256:{ca_hash}")])),
+    );
+    if api == KubeadmApi::V1Beta3
+        && let Some(timeout) = k.timeouts.get("discovery")
+    {
+        discovery.set("timeout", Value::text(timeout));
+    }
+    let mut doc = document(api, "JoinConfiguration").with("discovery", discovery);
+    if host.has(Role::ControlPlane) {
+        // No certificateKey: the CAs are in place, so nothing is downloaded and nothing expires after two hours.
+        doc.set("controlPlane", Value::map().with("localAPIEndpoint", local_endpoint(cluster, host)));
+    }
+    doc.set("nodeRegistration", node_registration(cluster, host));
+    finish(&mut doc, cluster, host);
+    doc
+}
+
+/// What Init- and JoinConfiguration have in common at their end.
+fn finish(doc: &mut Value, cluster: &Cluster, host: &Host) {
+    if !host.kubelet.value.is_empty() {
+        doc.set("patches", Value::map().with("directory", Value::text(PATCHES_DIR)));
+    }
+    let k = &cluster.kubernetes;
+    if k.version.kubeadm_api() == KubeadmApi::V1Beta4 && !k.timeouts.is_empty() {
+        let timeouts = k.timeouts.iter().map(|(name, text)| (name.clone(), Value::text(text))).collect();
+        doc.set("timeouts", Value::Map(timeouts));
+    }
+}
+
+fn kubelet_configuration(cluster: &Cluster) -> Value {
+    let mut doc = Value::map()
+        .with("apiVersion", Value::text("kubelet.config.k8s.io/v1beta1"))
+        .with("kind", Value::text("KubeletConfiguration"))
+        .with("cgroupDriver", Value::text("systemd"));
+    doc.merge(&cluster.kubernetes.kubelet_config.clone().sorted());
+    doc
+}
+
+fn kube_proxy_configuration(cluster: &Cluster) -> Value {
+    let k = &cluster.kubernetes;
+    if k.kube_proxy_mode == KubeProxyMode::None {
+        return Value::Null;
+    }
+    let mut doc = Value::map()
+        .with("apiVersion", Value::text("kubeproxy.config.k8s.io/v1alpha1"))
+        .with("kind", Value::text("KubeProxyConfiguration"))
+        .with("mode", Value::text(k.kube_proxy_mode.as_str()));
+    doc.merge(&k.kube_proxy_config.clone().sorted());
+    doc
+}
+
+fn node_registration(cluster: &Cluster, host: &Host) -> Value {
+    let api = cluster.kubernetes.version.kubeadm_api();
+    let mut doc = Value::map()
+        .with("name", Value::text(&host.node_name))
+        .with("criSocket", Value::text(CRI_SOCKET))
+        .with("imagePullPolicy", Value::text("IfNotPresent"));
+    // Without node-ip a kubelet on a host with two interfaces picks the one of the default route.
+    let addresses: Vec<String> = host.addresses.cluster.iter().map(IpAddr::to_string).collect();
+    let mut args = vec![("node-ip".to_owned(), addresses.join(","))];
+    args.extend(host.kubelet_extra_args.iter().filter(|(name, _)| name != "node-ip").cloned());
+    doc.set("kubeletExtraArgs", arguments(&args, api));
+    if let Some(taints) = taints(host) {
+        doc.set("taints", taints);
+    }
+    if !host.ignore_preflight_errors.is_empty() {
+        doc.set("ignorePreflightErrors", Value::texts(&host.ignore_preflight_errors));
+    }
+    doc
+}
+
+/// `None` leaves kubeadm's default: the control-plane taint on control planes, none on workers. A control plane that is a
+/// worker as well carries none.
+fn taints(host: &Host) -> Option<Value> {
+    match &host.taints {
+        Some(taints) => Some(Value::List(
+            taints
+                .iter()
+                .map(|t| {
+                    let mut taint = Value::map().with("key", Value::text(&t.key));
+                    if !t.value.is_empty() {
+                        taint.set("value", Value::text(&t.value));
+                    }
+                    taint.with("effect", Value::text(&t.effect))
+                })
+                .collect(),
+        )),
+        None if host.has(Role::ControlPlane) && host.has(Role::Worker) => Some(Value::List(Vec::new())),
+        None => None,
+    }
+}
+
+fn local_endpoint(cluster: &Cluster, host: &Host) -> Value {
+    Value::map()
+        .with("advertiseAddress", Value::text(host.addresses.primary().to_string()))
+        .with("bindPort", Value::Number(cluster.kubernetes.bind_port.to_string()))
+}
+
+fn component(part: &ControlPlaneComponent, api: KubeadmApi) -> Value {
+    let mut doc = Value::map();
+    if !part.extra_args.is_empty() {
+        doc.set("extraArgs", arguments(&part.extra_args, api));
+    }
+    if !part.extra_volumes.is_empty() {
+        doc.set("extraVolumes", Value::List(part.extra_volumes.clone()));
+    }
+    if !part.extra_envs.is_empty() && api == KubeadmApi::V1Beta4 {
+        doc.set("extraEnvs", Value::List(part.extra_envs.clone()));
+    }
+    doc
+}
+
+/// v1beta3 has a map, v1beta4 a list in which a name may repeat.
+fn arguments(args: &[(String, String)], api: KubeadmApi) -> Value {
+    match api {
+        KubeadmApi::V1Beta3 => Value::Map(args.iter().map(|(k, v)| (k.clone(), Value::text(v))).collect()),
+        KubeadmApi::V1Beta4 => Value::List(
+            args.iter()
+                .map(|(k, v)| Value::map().with("name", Value::text(k)).with("value", Value::text(v)))
+                .collect(),
+        ),
+    }
+}
+
+fn document(api: KubeadmApi, kind: &str) -> Value {
+    Value::map().with("apiVersion", Value::text(api.api_version())).with("kind", Value::text(kind))
+}
+
+fn token() -> Value {
+    Value::Secret(ObjectId::new(certs::BOOTSTRAP_TOKEN), Encoding::Raw)
+}
+
+/// A kubeconfig with everything inline. The private key stays symbolic.
+pub fn kubeconfig(
+    cluster: &Cluster,
+    server: &str,
+    user: &str,
+    ca_pem: &str,
+    cert_pem: &str,
+    key: ObjectId,
+) -> Content {
+    use base64::Engine;
+    let encode = |text: &str| Value::text(base64::engine::general_purpose::STANDARD.encode(text));
+    let name = format!("{user}@{}", cluster.name);
+    let doc = Value::map()
+        .with("apiVersion", Value::text("v1"))
+        .with(
+            "clusters",
+            Value::List(vec![
+                Value::map()
+                    .with(
+                        "cluster",
+                        Value::map()
+                            .with("certificate-authority-data", encode(ca_pem))
+                            .with("server", Value::text(server)),
+                    )
+                    .with("name", Value::text(&cluster.name)),
+            ]),
+        )
+        .with(
+            "contexts",
+            Value::List(vec![
+                Value::map()
+                    .with(
+                        "context",
+                        Value::map()
+                            .with("cluster", Value::text(&cluster.name))
+                            .with("user", Value::text(user)),
+                    )
+                    .with("name", Value::text(&name)),
+            ]),
+        )
+        .with("current-context", Value::text(&name))
+        .with("kind", Value::text("Config"))
+        .with(
+            "users",
+            Value::List(vec![
+                Value::map().with("name", Value::text(user)).with(
+                    "user",
+                    Value::map()
+                        .with("client-certificate-data", encode(cert_pem))
+                        .with("client-key-data", Value::Secret(key, Encoding::Base64)),
+                ),
+            ]),
+        );
+    value::documents(&[doc])
+}
