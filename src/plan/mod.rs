@@ -2,6 +2,7 @@
 
 pub mod certs;
 pub mod founding;
+pub mod ports;
 
 use std::net::IpAddr;
 use std::sync::Arc;
