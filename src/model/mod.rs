@@ -5,6 +5,7 @@
 
 mod host;
 mod net;
+pub mod releases;
 mod version;
 
 use std::collections::BTreeMap;
