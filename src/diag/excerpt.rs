@@ -81,8 +81,15 @@ fn show<'a>(
 fn mask(text: &mut String, source: SourceId, offset: usize, report: &Report) {
     for span in report.concealed().iter().filter(|span| span.source == source) {
         let range = span.range();
-        let start = text.floor_char_boundary(range.start.saturating_sub(offset));
-        let end = text.ceil_char_boundary(range.end.saturating_sub(offset));
+        let mut start = range.start.saturating_sub(offset).min(text.len());
+        let mut end = range.end.saturating_sub(offset).min(text.len());
+        // Rather a letter too many than none.
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
         if let Some(secret) = text.get(start..end) {
             let masked: String = secret.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
             text.replace_range(start..end, &masked);

@@ -26,7 +26,7 @@ pub fn sarif(report: &Report, sources: &Sources) -> String {
         .map(|finding| {
             let mut message = finding.message.clone();
             for part in finding.reason.iter().chain(&finding.help) {
-                message.push_str("\n");
+                message.push('\n');
                 message.push_str(part);
             }
             let related = finding.secondary.iter().enumerate().map(|(number, label)| {

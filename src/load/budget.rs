@@ -8,8 +8,8 @@ pub const MAX_BYTES: u64 = 64 << 20;
 /// Values of all documents together, counted again for every cluster they are merged under. A value costs about a
 /// hundred bytes, so this is what bounds memory.
 pub const MAX_VALUES: usize = 4_000_000;
-/// Files and folders that are looked at. Links between folders can multiply a small tree without end.
-pub const MAX_ENTRIES: usize = 200_000;
+/// Files and folders that are looked at: ten thousand hosts may have a file and a folder each, and more.
+pub const MAX_ENTRIES: usize = 50_000;
 
 /// What is left of the limits.
 #[derive(Debug)]

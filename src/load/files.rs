@@ -3,13 +3,13 @@
 //! Nothing is opened that is not a regular file, and nothing is opened in a way that could wait. Links are followed;
 //! circles and dead ends are findings. The order is that of the bytes of the paths, on every file system.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-use walkdir::{DirEntry, WalkDir};
 
 use super::budget::{Budget, MAX_BYTES, MAX_ENTRIES};
 use crate::diag::{Code, Diagnostic, Report};
@@ -115,86 +115,115 @@ fn walk(dir: &Path, sources: &mut Sources, report: &mut Report) -> Vec<Found> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    let walk = WalkDir::new(dir).follow_links(true).min_depth(1).into_iter();
-    for (number, entry) in walk.filter_entry(keep).enumerate() {
-        if number >= MAX_ENTRIES {
-            report.push(
-                Diagnostic::error(
-                    Code::TooLarge,
-                    format!("the folder holds more than {MAX_ENTRIES} files and folders"),
-                )
-                .at(whole(dir, sources), "")
-                .help("keep only the inventory in it; look for links from one folder into others"),
-            );
-            return Vec::new();
+    // Every folder once, whatever links lead to it: linked folders cannot multiply, and nothing is read twice.
+    let mut seen: BTreeMap<(u64, u64), PathBuf> = BTreeMap::new();
+    let mut folders = vec![dir.to_owned()];
+    let mut looked_at = 0;
+    while let Some(folder) = folders.pop() {
+        let entries = match enter(&folder, &mut seen)
+            .and_then(|()| list(&folder).map_err(|error| Box::new(unreadable(&error))))
+        {
+            Ok(entries) => entries,
+            Err(finding) => {
+                report.push(finding.at(whole(&folder, sources), ""));
+                continue;
+            }
+        };
+        let mut inner = Vec::new();
+        for path in entries {
+            looked_at += 1;
+            if looked_at > MAX_ENTRIES {
+                report.push(
+                    Diagnostic::error(
+                        Code::TooLarge,
+                        format!("the folder holds more than {MAX_ENTRIES} files and folders"),
+                    )
+                    .at(whole(dir, sources), "")
+                    .help("keep only the inventory in it"),
+                );
+                return Vec::new();
+            }
+            match std::fs::metadata(&path) {
+                Ok(kind) if kind.is_dir() => {
+                    if holds_documents(&path) {
+                        inner.push(path);
+                    }
+                }
+                Ok(_) => found.extend(document(path, dir, sources, report)),
+                Err(error) => report.push(no_metadata(&path, &error).at(whole(&path, sources), "")),
+            }
         }
-        match entry {
-            Ok(entry) => found.extend(document(&entry, dir, sources, report)),
-            Err(error) => walk_error(&error, dir, sources, report),
-        }
+        // The stack gives the last one first.
+        folders.extend(inner.into_iter().rev());
     }
     found.sort_by(|a, b| a.relative.as_os_str().as_bytes().cmp(b.relative.as_os_str().as_bytes()));
     found
 }
 
-fn hidden(name: &[u8]) -> bool {
-    name.starts_with(b".")
+/// Notes that a folder is being read, or says that it was already.
+fn enter(folder: &Path, seen: &mut BTreeMap<(u64, u64), PathBuf>) -> Result<(), Box<Diagnostic>> {
+    let kind = std::fs::metadata(folder).map_err(|error| Box::new(unreadable(&error)))?;
+    match seen.entry((kind.dev(), kind.ino())) {
+        Entry::Vacant(free) => {
+            free.insert(folder.to_owned());
+            Ok(())
+        }
+        Entry::Occupied(first) => {
+            let first = first.get();
+            let how = if folder.starts_with(first) { "leads back to" } else { "is the same folder as" };
+            Err(Box::new(
+                Diagnostic::error(Code::LinkLoop, format!("this {how} `{}`", shown(first)))
+                    .reason("its documents would be read more than once")
+                    .help("remove the link"),
+            ))
+        }
+    }
 }
 
-fn keep(entry: &DirEntry) -> bool {
-    if hidden(entry.file_name().as_bytes()) {
-        return false;
+/// Returns what a folder holds, by name, without hidden files: version control, editors' locks and copies.
+fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)?.take(MAX_ENTRIES + 1) {
+        let entry = entry?;
+        if !entry.file_name().as_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
     }
-    if !entry.file_type().is_dir() {
-        return true;
-    }
-    let skipped = SKIPPED_FOLDERS.iter().any(|name| entry.file_name() == *name);
-    !skipped && entry.path().join(OUTPUT_MARK).symlink_metadata().is_err()
+    paths.sort();
+    Ok(paths)
 }
 
-fn document(entry: &DirEntry, dir: &Path, sources: &mut Sources, report: &mut Report) -> Option<Found> {
-    if entry.file_type().is_dir() {
-        return None;
-    }
-    let Some(format) = format(entry.path()) else {
-        let lower = PathBuf::from(entry.path().to_string_lossy().to_ascii_lowercase());
+fn holds_documents(folder: &Path) -> bool {
+    let skipped = SKIPPED_FOLDERS.iter().any(|name| folder.file_name().is_some_and(|own| own == *name));
+    !skipped && folder.join(OUTPUT_MARK).symlink_metadata().is_err()
+}
+
+fn document(path: PathBuf, dir: &Path, sources: &mut Sources, report: &mut Report) -> Option<Found> {
+    let Some(format) = format(&path) else {
+        let lower = PathBuf::from(path.to_string_lossy().to_ascii_lowercase());
         if self::format(&lower).is_some() {
             report.push(
                 Diagnostic::warning(
                     Code::UnreadExtension,
                     "this file is not read: its extension is in upper case",
                 )
-                .at(whole(entry.path(), sources), "")
+                .at(whole(&path, sources), "")
                 .help("rename it to end in .yaml, .yml or .toml, or move it out of the inventory"),
             );
         }
         return None;
     };
-    let relative = entry.path().strip_prefix(dir).unwrap_or(entry.path()).to_owned();
-    Some(Found { path: entry.path().to_owned(), relative, format })
+    let relative = path.strip_prefix(dir).unwrap_or(&path).to_owned();
+    Some(Found { path, relative, format })
 }
 
-fn walk_error(error: &walkdir::Error, dir: &Path, sources: &mut Sources, report: &mut Report) {
-    let path = error.path().unwrap_or(dir);
-    let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-    // Editors leave such links behind: a lock is a hidden link to nothing.
-    if hidden(name) && path != dir {
-        return;
-    }
+fn no_metadata(path: &Path, error: &io::Error) -> Diagnostic {
     let link = path.symlink_metadata().is_ok_and(|kind| kind.file_type().is_symlink());
-    let finding = match (error.loop_ancestor(), error.io_error()) {
-        (Some(ancestor), _) => {
-            Diagnostic::error(Code::LinkLoop, format!("this link leads back to `{}`", shown(ancestor)))
-                .help("remove the link")
-        }
-        // ELOOP has no stable kind in the standard library; whatever a link fails with, it leads nowhere.
-        (None, Some(cause)) if link && cause.kind() != io::ErrorKind::PermissionDenied => {
-            Diagnostic::error(Code::LinkLoop, "this link leads nowhere").help("mend or remove the link")
-        }
-        (None, Some(cause)) => unreadable(cause),
-        (None, None) => Diagnostic::error(Code::Unreadable, "cannot be read"),
-    };
-    report.push(finding.at(whole(path, sources), ""));
+    // A link to itself fails with ELOOP, which has no stable kind in the standard library.
+    if link && error.kind() != io::ErrorKind::PermissionDenied {
+        return Diagnostic::error(Code::LinkLoop, "this link leads nowhere").help("mend or remove the link");
+    }
+    unreadable(error)
 }
 
 fn unreadable(cause: &io::Error) -> Diagnostic {

@@ -24,6 +24,9 @@ const MAX_TOKENS: usize = 2 * MAX_VALUES;
 /// How many syntax errors of one document are worth reading.
 const MAX_ERRORS: usize = 100;
 
+/// What toml_parser says of anything that is no value, or of none.
+const UNQUOTED: &str = "string values must be quoted";
+
 /// Reads one document.
 pub(super) fn read(id: SourceId, text: &str, budget: &mut Budget, report: &mut Report) -> Document {
     let source = toml_parser::Source::new(text);
@@ -109,7 +112,9 @@ impl Reader<'_> {
                         if depth > MAX_DEPTH {
                             self.findings.push(findings::too_deep(key.span));
                         } else if let Some(table) = self.root.locate(header) {
-                            self.findings.extend(table.set(&keys, value).err());
+                            if let Err(twice) = table.set(&keys, value) {
+                                self.findings.push(findings::duplicate_key(&twice.again, twice.first));
+                            }
                         }
                     }
                 }
@@ -139,8 +144,8 @@ impl Reader<'_> {
         self.take(place);
         match self.root.open(&keys, list, place) {
             Ok(()) => Some(keys),
-            Err(finding) => {
-                self.findings.push(finding);
+            Err(twice) => {
+                self.findings.push(findings::duplicate_key(&twice.again, twice.first));
                 None
             }
         }
@@ -243,7 +248,9 @@ impl Reader<'_> {
                         break;
                     }
                     if let Some(value) = self.assigned(depth + keys.len() - 1) {
-                        self.findings.extend(table.set(&keys, value).err());
+                        if let Err(twice) = table.set(&keys, value) {
+                            self.findings.push(findings::duplicate_key(&twice.again, twice.first));
+                        }
                     }
                 }
                 _ => self.next += 1,
@@ -302,6 +309,20 @@ impl Reader<'_> {
         // The words of toml_parser's RecursionGuard.
         if error.description().starts_with("cannot recurse") {
             return (span, findings::too_deep(span));
+        }
+        if error.description() == UNQUOTED {
+            let text = self.source.input().get(span.range()).unwrap_or_default();
+            let finding = if text.trim().is_empty() {
+                Diagnostic::error(Code::TomlSyntax, "not valid TOML: a value is missing")
+                    .help("write one, or remove the key: TOML has no empty values")
+            } else {
+                Diagnostic::error(
+                    Code::TomlSyntax,
+                    "not valid TOML: text must be in quotes, and lists need commas",
+                )
+                .help("write `\"text\"`; numbers, dates, `true` and `false` stand alone")
+            };
+            return (span, finding.at(span, ""));
         }
         let mut message = format!("not valid TOML: {}", error.description());
         let expected: Vec<String> =

@@ -60,6 +60,8 @@ struct Open {
     value: Collection,
     style: StructureStyle,
     span: Span,
+    /// It is, or is part of, something that stands where a key belongs.
+    key: bool,
 }
 
 enum Collection {
@@ -132,17 +134,20 @@ impl Reader<'_> {
             self.report.push(findings::too_deep(span));
             return false;
         }
-        if let Some(Open { value: Collection::Map { key: Key::Wanted, .. }, .. }) = self.open.last() {
+        let inside = self.open.last().is_some_and(|open| open.key);
+        let wanted =
+            matches!(self.open.last(), Some(Open { value: Collection::Map { key: Key::Wanted, .. }, .. }));
+        if wanted && !inside {
             // A list or map as a key: its parts are read and dropped with it.
             self.report.push(findings::bad_key(span));
             self.complete = false;
         }
-        self.open.push(Open { value, style, span });
+        self.open.push(Open { value, style, span, key: wanted || inside });
         true
     }
 
     fn end(&mut self, place: Span) {
-        let Some(Open { value, style, mut span }) = self.open.pop() else { return };
+        let Some(Open { value, style, mut span, .. }) = self.open.pop() else { return };
         span.end = match style {
             StructureStyle::Flow => place.end,
             StructureStyle::Block => self.last.max(span.start),

@@ -15,7 +15,7 @@ fn two_files_in_one_message() {
     report.push(
         Diagnostic::error(Code::SetTwice, "`etcd.version` is set in two places")
             .at(Span::new(toml, 7..14), "set again here")
-            .also(Span::new(yaml, 29..36), "first set here")
+            .also(Span::new(yaml, 27..34), "first set here")
             .reason("the order of files has no meaning")
             .help("keep one of them"),
     );
@@ -65,7 +65,7 @@ fn a_file_without_text_is_named() {
     report.push(Diagnostic::error(Code::NotAFile, "m").at(Span::new(id, 0..0), "").help("h"));
     assert_eq!(
         shown(&report, &sources),
-        "error[KH0003]: m\n --> inventory/pipe.yaml:1:1\n  |\n  = help: h\n\n1 error\n"
+        "error[KH0003]: m\n--> inventory/pipe.yaml:1:1\n = help: h\n\n1 error\n"
     );
 }
 
@@ -119,7 +119,7 @@ fn long_lines_are_named_and_not_shown() {
     report.push(Diagnostic::error(Code::SetTwice, "m").at(Span::new(id, 30_004..30_005), "this one"));
     assert_eq!(
         shown(&report, &sources),
-        "error[KH0102]: m\n --> a.yaml:1:30005\n  |\n  = note: this one\n\n1 error\n"
+        "error[KH0102]: m\n--> a.yaml:1:30005\n = note: this one\n\n1 error\n"
     );
 }
 

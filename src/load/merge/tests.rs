@@ -67,7 +67,7 @@ fn large_maps_merge_in_linear_time() {
     let map = |offset: usize| {
         let entries = (0..200_000).map(|number| Entry {
             key: Spanned::new(format!("k{}", number + offset), span),
-            value: node(Value::Null, span),
+            value: node(Value::Bool(true), span),
         });
         node(Value::Map(entries.collect()), span)
     };

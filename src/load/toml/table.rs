@@ -3,8 +3,6 @@
 //! TOML 1.1: a table may be defined once. A header may fill a table that only longer headers mentioned; dotted keys
 //! may extend what dotted keys began; an inline table is closed with its brace.
 
-use crate::diag::Diagnostic;
-use crate::load::findings;
 use crate::load::tree::{Entry, KeyIndex, Node, Value};
 use crate::source::{Span, Spanned};
 
@@ -33,6 +31,19 @@ enum Origin {
     Dotted,
     /// Braces.
     Inline,
+}
+
+/// A key that is set, or a table that is defined, a second time.
+#[derive(Debug)]
+pub(super) struct Redefined {
+    pub(super) again: Spanned<String>,
+    pub(super) first: Span,
+}
+
+impl Redefined {
+    fn new(again: &Spanned<String>, first: Span) -> Self {
+        Redefined { again: again.clone(), first }
+    }
 }
 
 #[derive(Debug)]
@@ -93,12 +104,7 @@ impl Table {
     }
 
     /// Opens the table of a header, or appends to a list of tables.
-    pub(super) fn open(
-        &mut self,
-        keys: &[Spanned<String>],
-        list: bool,
-        span: Span,
-    ) -> Result<(), Diagnostic> {
+    pub(super) fn open(&mut self, keys: &[Spanned<String>], list: bool, span: Span) -> Result<(), Redefined> {
         let Some((last, path)) = keys.split_last() else { return Ok(()) };
         let parent = self.descend(path, false)?;
         let Some(at) = parent.find(&last.value) else {
@@ -115,23 +121,23 @@ impl Table {
                 table.span = span;
                 *first = last.clone();
             }
-            _ => return Err(findings::duplicate_key(last, first.span)),
+            _ => return Err(Redefined::new(last, first.span)),
         }
         Ok(())
     }
 
     /// Sets a key, dotted or not.
-    pub(super) fn set(&mut self, keys: &[Spanned<String>], item: Item) -> Result<(), Diagnostic> {
+    pub(super) fn set(&mut self, keys: &[Spanned<String>], item: Item) -> Result<(), Redefined> {
         let Some((last, path)) = keys.split_last() else { return Ok(()) };
         let parent = self.descend(path, true)?;
         if let Some(at) = parent.find(&last.value) {
-            return Err(findings::duplicate_key(last, parent.entries[at].0.span));
+            return Err(Redefined::new(last, parent.entries[at].0.span));
         }
         parent.entries.push((last.clone(), item));
         Ok(())
     }
 
-    fn descend(&mut self, path: &[Spanned<String>], dotted: bool) -> Result<&mut Table, Diagnostic> {
+    fn descend(&mut self, path: &[Spanned<String>], dotted: bool) -> Result<&mut Table, Redefined> {
         let origin = if dotted { Origin::Dotted } else { Origin::Mentioned };
         let mut table = self;
         for key in path {
@@ -143,7 +149,7 @@ impl Table {
                 }
             };
             let (first, item) = &mut table.entries[at];
-            let refused = || Err(findings::duplicate_key(key, first.span));
+            let refused = || Err(Redefined::new(key, first.span));
             table = match item {
                 Item::Value(_) => return refused(),
                 Item::Tables(tables, _) => match tables.last_mut() {

@@ -23,32 +23,25 @@ pub(super) fn finding(id: SourceId, text: &str, error: &ScanError, flow: Option<
         | ErrorKind::TabInPlainScalar
         | ErrorKind::TabNotAllowed
         | ErrorKind::TabAtBlockScalarStart => {
-            // The parser points to the beginning of what the tab interrupts.
-            let tab =
-                text.get(offset..).and_then(|rest| rest.find('\t')).map_or(offset, |after| offset + after);
+            let tab = indenting_tab(text, offset).unwrap_or(offset);
             syntax(
                 "a tab where only spaces may stand",
                 tab,
                 "indent with spaces; YAML does not accept tabs there",
             )
         }
-        ErrorKind::UnclosedQuotedScalar
-        | ErrorKind::UnexpectedEof
-        | ErrorKind::DocumentIndicatorInQuotedScalar => {
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
             syntax("a quote is never closed", offset, "close the quote that begins here")
         }
         ErrorKind::UnclosedFlowCollection { open } => {
             let close = if *open == '[' { ']' } else { '}' };
             syntax(&format!("`{open}` is never closed"), offset, &format!("close it with `{close}`"))
         }
-        ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            let found = syntax(
-                &format!("`{open}` is closed by `{close}`"),
-                offset,
-                "close each bracket with its own kind, the inner one first",
-            );
-            also_opened(found, flow)
-        }
+        ErrorKind::MismatchedFlowCollectionEnd { open, close } => syntax(
+            &format!("`{open}` is closed by `{close}`"),
+            offset,
+            "close each bracket with its own kind, the inner one first",
+        ),
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => also_opened(
             syntax(
                 "a key is not expected here",
@@ -88,6 +81,19 @@ pub(super) fn finding(id: SourceId, text: &str, error: &ScanError, flow: Option<
             also_opened(found, flow)
         }
     }
+}
+
+/// Finds the tab that the parser means: it points behind it, or to the beginning of text that goes on after it.
+fn indenting_tab(text: &str, offset: usize) -> Option<usize> {
+    let mut start = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+    for line in text.get(start..)?.split_inclusive('\n') {
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indentation].find('\t') {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
 
 fn also_opened(found: Diagnostic, flow: Option<Span>) -> Diagnostic {
