@@ -1,2 +1,7 @@
 //! The command: arguments in, exit code out.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    khagen::command::main()
+}

@@ -26,7 +26,7 @@ pub struct BuildRecord {
 }
 
 /// One tarball.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BundleRecord {
     /// The host's count of its different bundles.

@@ -59,8 +59,8 @@ pub fn authorities(cluster: &Cluster) -> Vec<&'static str> {
     cas
 }
 
-/// Every certificate of a cluster, CAs first.
-pub fn certificates(cluster: &Cluster) -> Vec<CertRequest> {
+/// Every certificate of a cluster, CAs first. `first` is the FQDN of the control plane that runs `kubeadm init`.
+pub fn certificates(cluster: &Cluster, first: &str) -> Vec<CertRequest> {
     let mut out = Vec::new();
     for ca in authorities(cluster) {
         let (name, purpose) = match ca {
@@ -85,9 +85,8 @@ pub fn certificates(cluster: &Cluster) -> Vec<CertRequest> {
     for host in cluster.with_role(Role::Etcd) {
         etcd_member(cluster, host, &mut out);
     }
-    let first = first_control_plane(cluster).map(|h| h.fqdn.as_str());
     for host in cluster.with_role(Role::ControlPlane) {
-        control_plane(cluster, host, first == Some(host.fqdn.as_str()), &mut out);
+        control_plane(cluster, host, first == host.fqdn, &mut out);
     }
     let client = Client { cluster, host: None };
     out.push(client.request(
@@ -128,11 +127,6 @@ pub fn secrets(cluster: &Cluster) -> Vec<SecretRequest> {
         });
     }
     out
-}
-
-/// The control plane that comes first by name; the ledger may know another one.
-pub fn first_control_plane(cluster: &Cluster) -> Option<&Host> {
-    cluster.with_role(Role::ControlPlane).next()
 }
 
 fn etcd_member(cluster: &Cluster, host: &Host, out: &mut Vec<CertRequest>) {

@@ -1,0 +1,103 @@
+//! The command line's types: raw arguments, in the order of `--help`. Nothing is resolved here.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Compiles an inventory into one installable bundle per host of a highly available Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(name = "khagen", version, max_term_width = 100, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or no change · 1 error · 2 changes present (dry runs) · 3 inventory invalid ·
+4 integrity · 5 wrong host, cluster or generation · 6 precondition not met · 64 usage · 70 a bug
+
+Khagen opens no network connection.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Report every finding in an inventory at once; write nothing
+    Check(Check),
+    /// Check, issue what is missing, and write one bundle per host
+    Build(Build),
+    /// Say what a finding's code means
+    Explain(Explain),
+}
+
+/// Arguments of `khagen check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// How findings are written
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+    /// Warnings are errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Arguments of `khagen build`.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// Folder to write
+    #[arg(short, long, value_name = "OUT", default_value = "out")]
+    pub output: PathBuf,
+    /// Say what would be issued and written; write nothing. Exit 2 if anything would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Warnings are errors
+    #[arg(long)]
+    pub strict: bool,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = BuildFormat::Text)]
+    pub format: BuildFormat,
+    /// Print errors and warnings only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print every decision, those to keep too
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Do not wait for the disk. For benchmarks: a power cut may then lose the build
+    #[arg(long, hide = true)]
+    pub no_sync: bool,
+}
+
+/// Arguments of `khagen explain`.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// A code as printed, such as KH0102; without one, all codes are listed
+    pub code: Option<String>,
+}
+
+/// How findings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// With excerpts of the source
+    Text,
+    /// One line each, path:line:column first
+    Lines,
+    /// JSON
+    Json,
+    /// SARIF 2.1.0, for code hosts
+    Sarif,
+}
+
+/// How a build's result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BuildFormat {
+    /// For people
+    Text,
+    /// JSON
+    Json,
+}

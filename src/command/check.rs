@@ -1,0 +1,54 @@
+//! `khagen check`: every finding at once, nothing written.
+
+use std::path::Path;
+
+use super::{Exit, Failure, Streams};
+use crate::cli::{Check, CheckFormat};
+use crate::diag::{self, Report};
+use crate::env::Env;
+use crate::model::Inventory;
+use crate::source::Sources;
+
+/// What reading and checking an inventory gives.
+pub struct Checked {
+    /// `None` when the report has errors.
+    pub inventory: Option<Inventory>,
+    /// All findings.
+    pub report: Report,
+    /// What the findings point into.
+    pub sources: Sources,
+}
+
+/// Reads and checks an inventory. The date decides only which versions are past their end of life.
+pub fn checked(path: &Path, env: &Env) -> Checked {
+    let (mut sources, mut report) = (Sources::new(), Report::new());
+    let loaded = crate::load::load(path, &mut sources, &mut report);
+    let inventory = crate::check::check(&loaded, &sources, env.now().date(), &mut report);
+    let inventory = if report.has_errors() { None } else { inventory };
+    Checked { inventory, report, sources }
+}
+
+/// Runs the command.
+pub fn run(args: &Check, streams: &mut Streams) -> Result<Exit, Failure> {
+    let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
+    let checked = checked(&args.inventory, &env);
+    let (report, sources) = (&checked.report, &checked.sources);
+    match args.format {
+        CheckFormat::Text => {
+            let look = diag::render::Look { colour: streams.out_colour(), ..diag::render::Look::default() };
+            streams.out(&diag::render::text(report, sources, look));
+        }
+        CheckFormat::Lines => streams.out(&diag::render::lines(report, sources)),
+        CheckFormat::Json => streams.out(&diag::json::json(report, sources)),
+        CheckFormat::Sarif => streams.out(&diag::sarif::sarif(report, sources)),
+    }
+    if report.is_empty() {
+        streams.err("no findings\n");
+    }
+    Ok(if is_invalid(&checked, args.strict) { Exit::Invalid } else { Exit::Done })
+}
+
+/// Whether an inventory cannot be built.
+pub fn is_invalid(checked: &Checked, strict: bool) -> bool {
+    checked.inventory.is_none() || (strict && !checked.report.is_empty())
+}

@@ -1,0 +1,132 @@
+//! One file per command. The only place that prints, reads the environment and decides exit codes.
+
+mod build;
+mod check;
+mod explain;
+mod report;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// Exit codes, for commands and emitted scripts alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or no change.
+    Done = 0,
+    /// Something failed.
+    Error = 1,
+    /// Changes are present.
+    Changes = 2,
+    /// The inventory is invalid.
+    Invalid = 3,
+    /// Something is not what it was written as.
+    Integrity = 4,
+    /// Something must be done first, or has expired.
+    Precondition = 6,
+    /// The call is wrong.
+    Usage = 64,
+    /// A bug.
+    Bug = 70,
+}
+
+/// A command failed: what to print and how to end.
+pub struct Failure {
+    /// How to end.
+    pub exit: Exit,
+    /// One line, without a code.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure with an error's chain as its message.
+    pub fn new(exit: Exit, error: &dyn std::error::Error) -> Failure {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            source = cause.source();
+        }
+        Failure { exit, message, help: None }
+    }
+
+    /// With a way out.
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Where output goes; a reader that went away ends the run quietly.
+pub struct Streams {
+    out: anstream::AutoStream<io::Stdout>,
+    err: anstream::AutoStream<io::Stderr>,
+}
+
+impl Streams {
+    fn new() -> Streams {
+        Streams { out: anstream::stdout(), err: anstream::stderr() }
+    }
+
+    /// Results.
+    pub fn out(&mut self, text: &str) {
+        // A closed pipe (`| head`) is the reader's choice and no error of ours.
+        let _ = self.out.write_all(text.as_bytes());
+    }
+
+    /// Everything else.
+    pub fn err(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes());
+    }
+
+    /// Whether standard error shows colour.
+    pub fn err_colour(&self) -> bool {
+        self.err.current_choice() != anstream::ColorChoice::Never
+    }
+
+    /// Whether standard output shows colour.
+    pub fn out_colour(&self) -> bool {
+        self.out.current_choice() != anstream::ColorChoice::Never
+    }
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let mut streams = Streams::new();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let text = e.render();
+            let shown = if streams.err_colour() { text.ansi().to_string() } else { text.to_string() };
+            if e.use_stderr() {
+                streams.err(&shown);
+                return ExitCode::from(Exit::Usage as u8);
+            }
+            streams.out(&shown);
+            return ExitCode::SUCCESS;
+        }
+    };
+    let result = match &cli.command {
+        Command::Check(args) => check::run(args, &mut streams),
+        Command::Build(args) => build::run(args, &mut streams),
+        Command::Explain(args) => explain::run(args, &mut streams),
+    };
+    let exit = result.unwrap_or_else(|failure| {
+        streams.err(&format!("khagen: {}\n", failure.message));
+        if let Some(help) = &failure.help {
+            streams.err(&format!("  = help: {help}\n"));
+        }
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
