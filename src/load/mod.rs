@@ -98,7 +98,7 @@ pub fn load(dir: &Path, sources: &mut Sources, report: &mut Report) -> Loaded {
         }
         let base = if single { dir.parent().unwrap_or(dir) } else { dir };
         let dir = folder.as_ref().map_or(base.to_owned(), |folder| base.join(folder));
-        let Some(root) = joined.root else {
+        let Some(root) = joined.root.filter(|root| !root.entries().is_empty() || !joined.complete) else {
             if joined.complete {
                 report.push(empty(&dir, sources));
             }

@@ -251,6 +251,10 @@ fn what_is_no_inventory_is_said() {
         "DIR:1:1: error[KH0008]: `DIR` holds no settings\n"
     );
     assert_eq!(
+        findings(&[("cluster.toml", "# nothing\n")]),
+        "DIR:1:1: error[KH0008]: `DIR` holds no settings\n"
+    );
+    assert_eq!(
         findings(&[("k8s.yaml", "a: 1\n")]),
         "DIR:1:1: error[KH0009]: `DIR` holds no `cluster.yaml`\n"
     );

@@ -7,7 +7,7 @@
 
 use toml_parser::decoder::ScalarKind as Scalar;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, ValidateWhitespace};
-use toml_parser::{Expected, ParseError};
+use toml_parser::{ErrorSink, Expected, ParseError};
 
 use super::budget::{Budget, MAX_VALUES};
 use super::findings;
@@ -15,7 +15,7 @@ use super::tree::{Node, ScalarKind, Value};
 use super::{Document, MAX_DEPTH};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::source::{SourceId, Span, Spanned};
-use table::{Item, Keys, Table};
+use table::{Item, Keys, Redefined, Table};
 
 mod table;
 
@@ -40,17 +40,12 @@ pub(super) fn read(id: SourceId, text: &str, budget: &mut Budget, report: &mut R
         );
         return Document { root: None, complete: false };
     }
-    let mut errors = Vec::new();
-    let mut sink = |error: ParseError| {
-        if errors.len() < MAX_ERRORS {
-            errors.push(error);
-        }
-    };
+    let mut errors = Errors { kept: Vec::new(), first: usize::MAX };
     let mut events: Vec<Event> = Vec::with_capacity(tokens.len());
     let mut keep = |event: Event| events.push(event);
     let mut checked = ValidateWhitespace::new(&mut keep, source);
     let depth = u32::try_from(MAX_DEPTH).unwrap_or(u32::MAX);
-    toml_parser::parser::parse_document(&tokens, &mut RecursionGuard::new(&mut checked, depth), &mut sink);
+    toml_parser::parser::parse_document(&tokens, &mut RecursionGuard::new(&mut checked, depth), &mut errors);
     drop(tokens);
 
     let root = Table::header(Span::new(id, 0..text.len().min(1)));
@@ -60,7 +55,7 @@ pub(super) fn read(id: SourceId, text: &str, budget: &mut Budget, report: &mut R
         events: &events,
         next: 0,
         errors,
-        findings: Vec::new(),
+        too_deep: false,
         root,
         budget,
         report,
@@ -70,14 +65,30 @@ pub(super) fn read(id: SourceId, text: &str, budget: &mut Budget, report: &mut R
     reader.finish()
 }
 
+/// Syntax errors: the first hundred, and where the first of all stands.
+struct Errors {
+    kept: Vec<ParseError>,
+    first: usize,
+}
+
+impl ErrorSink for Errors {
+    fn report_error(&mut self, error: ParseError) {
+        let at = error.unexpected().or(error.context()).map_or(0, |span| span.start());
+        self.first = self.first.min(at);
+        if self.kept.len() < MAX_ERRORS {
+            self.kept.push(error);
+        }
+    }
+}
+
 struct Reader<'a> {
     id: SourceId,
     source: toml_parser::Source<'a>,
     events: &'a [Event],
     next: usize,
-    errors: Vec<ParseError>,
-    /// Tables and keys that are defined twice or too deeply.
-    findings: Vec<Diagnostic>,
+    errors: Errors,
+    /// Something was left out because of its depth.
+    too_deep: bool,
     root: Table,
     budget: &'a mut Budget,
     report: &'a mut Report,
@@ -110,11 +121,11 @@ impl Reader<'_> {
                     let Some(value) = self.assigned(depth) else { continue };
                     if let (Some(header), Some(key)) = (&header, keys.last()) {
                         if depth > MAX_DEPTH {
-                            self.findings.push(findings::too_deep(key.span));
-                        } else if let Some(table) = self.root.locate(header) {
-                            if let Err(twice) = table.set(&keys, value) {
-                                self.findings.push(findings::duplicate_key(&twice.again, twice.first));
-                            }
+                            self.deep(key.span);
+                        } else if let Some(table) = self.root.locate(header)
+                            && let Err(twice) = table.set(&keys, value)
+                        {
+                            self.duplicate(&twice);
                         }
                     }
                 }
@@ -138,14 +149,14 @@ impl Reader<'_> {
         }
         let last = keys.last()?;
         if keys.len() > MAX_DEPTH {
-            self.findings.push(findings::too_deep(last.span));
+            self.deep(last.span);
             return None;
         }
         self.take(place);
         match self.root.open(&keys, list, place) {
             Ok(()) => Some(keys),
             Err(twice) => {
-                self.findings.push(findings::duplicate_key(&twice.again, twice.first));
+                self.duplicate(&twice);
                 None
             }
         }
@@ -158,7 +169,7 @@ impl Reader<'_> {
             match event.kind() {
                 EventKind::SimpleKey => {
                     let mut name = std::borrow::Cow::Borrowed("");
-                    if let Some(raw) = self.source.get(&event) {
+                    if let Some(raw) = self.source.get(event) {
                         raw.decode_key(&mut name, &mut self.errors);
                     }
                     keys.push(Spanned::new(name.into_owned(), self.place(event.span())));
@@ -195,7 +206,7 @@ impl Reader<'_> {
                 Some(Item::Value(Node { value: self.scalar(&event), span: place }))
             }
             EventKind::ArrayOpen | EventKind::InlineTableOpen if depth >= MAX_DEPTH => {
-                self.findings.push(findings::too_deep(place));
+                self.deep(place);
                 self.next += 1;
                 None
             }
@@ -244,13 +255,13 @@ impl Reader<'_> {
                 EventKind::SimpleKey => {
                     let keys = self.keys();
                     if let (true, Some(key)) = (depth + keys.len() > MAX_DEPTH, keys.last()) {
-                        self.findings.push(findings::too_deep(key.span));
+                        self.deep(key.span);
                         break;
                     }
-                    if let Some(value) = self.assigned(depth + keys.len() - 1) {
-                        if let Err(twice) = table.set(&keys, value) {
-                            self.findings.push(findings::duplicate_key(&twice.again, twice.first));
-                        }
+                    if let Some(value) = self.assigned(depth + keys.len() - 1)
+                        && let Err(twice) = table.set(&keys, value)
+                    {
+                        self.duplicate(&twice);
                     }
                 }
                 _ => self.next += 1,
@@ -272,32 +283,41 @@ impl Reader<'_> {
         Value::Scalar { text: raw.as_str().to_owned(), kind }
     }
 
+    /// Reports a key that is set twice. After a syntax error, keys may seem to belong where they do not; the events
+    /// are read in order, so whatever error precedes this key is known by now.
+    fn duplicate(&mut self, twice: &Redefined) {
+        if (twice.again.span.start as usize) < self.errors.first {
+            self.report.push(findings::duplicate_key(&twice.again, twice.first));
+        }
+    }
+
+    /// Reports a place that is nested too deeply, once per document.
+    fn deep(&mut self, at: Span) {
+        if !self.too_deep {
+            self.report.push(findings::too_deep(at));
+        }
+        self.too_deep = true;
+    }
+
     fn take(&mut self, place: Span) -> bool {
         self.spent = self.spent || !self.budget.take(1, place, self.report);
         !self.spent
     }
 
-    /// Reports what was found; a document with a syntax error gives no tree, for what it would hold is a guess.
+    /// Reports the syntax errors. A document that has one gives no tree, for what it would hold is a guess.
     fn finish(self) -> Document {
         let mut errors: Vec<(Span, Diagnostic)> =
-            self.errors.iter().map(|error| self.finding(error)).collect();
+            self.errors.kept.iter().map(|error| self.finding(error)).collect();
+        errors.retain(|(_, finding)| !(self.too_deep && finding.code == Code::TooDeep));
         errors.sort_by_key(|(at, _)| *at);
-        let first_error = errors.first().map(|(at, _)| at.start);
-        let too_deep = self.findings.iter().any(|finding| finding.code == Code::TooDeep);
-        let line = |at: Span| {
-            let before = self.source.input().as_bytes().get(..at.start as usize).unwrap_or_default();
-            before.iter().rposition(|byte| *byte == b'\n')
-        };
         // One slip often makes the parser stumble twice; the first stumble of a line tells it.
-        errors.dedup_by(|(later, _), (earlier, _)| line(*later) == line(*earlier));
-        self.report.extend(errors.into_iter().map(|(_, finding)| finding));
-        // What follows a syntax error may be read as part of a wrong table, so only what precedes it is sure.
-        let sure = self.findings.into_iter().filter(|finding| {
-            let at = finding.primary.as_ref().map(|label| label.span.start);
-            first_error.is_none() || at < first_error
+        let text = self.source.input().as_bytes();
+        errors.dedup_by(|(later, _), (earlier, _)| {
+            !text.get(earlier.start as usize..later.start as usize).unwrap_or_default().contains(&b'\n')
         });
-        self.report.extend(sure);
-        if first_error.is_some() || too_deep || self.spent {
+        let faulty = !errors.is_empty() || self.too_deep || self.spent;
+        self.report.extend(errors.into_iter().map(|(_, finding)| finding));
+        if faulty {
             return Document { root: None, complete: false };
         }
         Document { root: Some(Item::Table(self.root).into_node()), complete: true }

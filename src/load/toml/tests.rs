@@ -150,6 +150,7 @@ fn nesting_ends_at_the_limit_in_every_notation() {
     ] {
         let lines = findings(&text);
         assert!(lines.contains("error[KH0023]"), "{}", &lines[..lines.len().min(300)]);
+        assert_eq!(lines.matches("KH0023").count(), 1, "{}", &lines[..lines.len().min(300)]);
         assert!(read_text(&text).0.root.is_none());
     }
 }
