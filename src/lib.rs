@@ -5,6 +5,8 @@
 //! issue (keys and certificates kept or made, with the reason), render (symbolic files, pure), pack (tarballs).
 
 pub mod check;
+pub mod cli;
+pub mod command;
 pub mod content;
 pub mod diag;
 pub mod env;
@@ -14,6 +16,7 @@ pub mod load;
 pub mod model;
 pub mod output;
 pub mod pack;
+pub mod pipeline;
 pub mod pki;
 pub mod plan;
 pub mod render;

@@ -2,12 +2,13 @@
 //!
 //! The store is written and synced before the output, so that no bundle ever carries a key that is not kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::content::ObjectId;
+use crate::content::{Content, ObjectId};
 use crate::env::{Env, EnvError};
 use crate::fs::{FsError, Sync};
 use crate::ledger::Ledger;
@@ -18,7 +19,7 @@ use crate::pack::bundle::{Bundle, OPERATOR, hex, symbolic_text};
 use crate::pack::tarball::{self, PackError, Secrets, Tarball};
 use crate::pki::issue::{self, Decision, IssueError};
 use crate::pki::store::{Access, Store, StoreError};
-use crate::plan::{certs, founding};
+use crate::plan::{FileLayer, certs, founding};
 use crate::render::bundles::{RenderError, Shared};
 use crate::render::{images, overview};
 use crate::secret::Secret;
@@ -228,14 +229,21 @@ pub fn build(
         Some(i) => shared.host(&cluster.hosts[*i]),
         None => shared.operator(),
     };
-    let digests: Vec<(String, String)> = names
+    let passed: Vec<(String, String, Vec<(String, Arc<Content>)>)> = names
         .par_iter()
         .map(|which| {
             let bundle = bundle_of(which)?;
             let digest = bundle.digest(|file| shared.text_digest(file));
-            Ok((bundle.name, digest))
+            let grouped = shared.grouped(&bundle);
+            Ok((bundle.name, digest, grouped))
         })
         .collect::<Result<_, RenderError>>()?;
+    let mut grouped: BTreeMap<String, Arc<Content>> = BTreeMap::new();
+    let mut digests: Vec<(String, String)> = Vec::with_capacity(passed.len());
+    for (name, digest, files) in passed {
+        digests.push((name, digest));
+        grouped.extend(files);
+    }
     let mut changes = Vec::with_capacity(digests.len());
     for (name, digest) in &digests {
         let record = ledger.hosts.entry(name.clone()).or_default();
@@ -325,7 +333,7 @@ pub fn build(
         }
         progress(done, total);
     }
-    finish(cluster, &rendered_ledger, &requests, &shared, &store, &records, &mut output)?;
+    finish(cluster, &rendered_ledger, &requests, &shared, &store, &grouped, &records, &mut output)?;
     (outcome.written, outcome.removed) = output.pending();
     outcome.output = output.dir().to_owned();
     output.commit(options.sync)?;
@@ -376,12 +384,12 @@ fn write_review(output: &mut Output, bundle: &Bundle, store: &Store) -> Result<(
     let mut wanted = vec![format!("review/{folder}/FILES")];
     output.put_if_changed(&wanted[0], bundle.files_list(store).as_bytes(), 0o644)?;
     for file in &bundle.files {
-        if matches!(file.layer, crate::plan::FileLayer::Shared(_)) && !file.is_grouped() {
+        if matches!(file.layer, FileLayer::Shared(_)) {
             continue;
         }
         if let Some(path) = file.review_path(&bundle.name) {
             let path = format!("review/{path}");
-            output.put_once(&path, symbolic_text(&file.content, store).as_bytes(), 0o644)?;
+            output.put_if_changed(&path, symbolic_text(&file.content, store).as_bytes(), 0o644)?;
             wanted.push(path);
         }
     }
@@ -400,6 +408,7 @@ fn finish(
     requests: &[crate::plan::CertRequest],
     shared: &Shared<'_>,
     store: &Store,
+    grouped: &BTreeMap<String, Arc<Content>>,
     records: &BTreeMap<String, BundleRecord>,
     output: &mut Output,
 ) -> Result<(), BuildError> {
@@ -407,13 +416,23 @@ fn finish(
     let page = overview::cluster_page(cluster, ledger, requests, store, &images).map_err(RenderError::from)?;
     let json = overview::cluster_json(cluster, ledger, requests, store, &images);
     let mut files = shared.review_files();
+    files.extend(grouped.iter().map(|(path, content)| (path.clone(), symbolic_text(content, store))));
     files.push(("CLUSTER.md".to_owned(), page));
     files.push(("cluster.json".to_owned(), json));
     for (path, text) in &files {
         output.put_if_changed(&format!("review/{path}"), text.as_bytes(), 0o644)?;
     }
-    for stale in output.stale(shared.grouped_paths(), &files, records) {
-        output.remove(&stale);
+    let wanted: BTreeSet<String> = files.iter().map(|(path, _)| format!("review/{path}")).collect();
+    let gone = output.record().map(|r| r.bundles.keys().filter(|name| !records.contains_key(*name)).cloned().collect());
+    let gone: Vec<String> = gone.unwrap_or_default();
+    let mut stale = output.list("review/shared");
+    stale.retain(|path| !wanted.contains(path));
+    for name in gone {
+        stale.extend(output.list(&format!("review/hosts/{name}")));
+        stale.push(tarball_path(&name));
+    }
+    for path in stale {
+        output.remove(&path);
     }
     let founding = ledger.founding.as_ref();
     let record = BuildRecord {

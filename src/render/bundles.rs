@@ -165,6 +165,17 @@ impl<'a> Shared<'a> {
         Ok(bundle)
     }
 
+    /// The shared files of a bundle that are not rendered once per cluster: those of a group, with their review paths.
+    pub fn grouped(&self, bundle: &Bundle) -> Vec<(String, Arc<Content>)> {
+        bundle
+            .files
+            .iter()
+            .filter(|f| matches!(f.layer, FileLayer::Shared(_)))
+            .filter(|f| !self.digests.contains_key(&(Arc::as_ptr(&f.content) as usize)))
+            .filter_map(|f| Some((f.review_path(&bundle.name)?, f.content.clone())))
+            .collect()
+    }
+
     /// SHA-256 of a file's symbolic text; that of a shared file was computed before.
     pub fn text_digest(&self, file: &BundleFile) -> [u8; 32] {
         let known = self.digests.get(&(Arc::as_ptr(&file.content) as usize));

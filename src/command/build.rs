@@ -1,0 +1,141 @@
+//! `khagen build`: check, then every cluster through the pipeline.
+
+use std::io::IsTerminal;
+
+use super::check::{checked, is_invalid};
+use super::report::{self, Detail};
+use super::{Exit, Failure, Streams};
+use crate::cli::{Build, BuildFormat};
+use crate::diag;
+use crate::env::Env;
+use crate::fs::Sync;
+use crate::output::OutputError;
+use crate::pipeline::{self, BuildError, BundleChange, Options, Outcome};
+use crate::pki::issue::Action;
+use crate::render::overview::date;
+
+/// Runs the command.
+pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
+    let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
+    let checked = checked(&args.inventory, &env);
+    if !checked.report.is_empty() {
+        let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
+        streams.err(&diag::render::text(&checked.report, &checked.sources, look));
+    }
+    if is_invalid(&checked, args.strict) {
+        streams.err("nothing was written\n");
+        return Ok(Exit::Invalid);
+    }
+    let Some(inventory) = &checked.inventory else { return Ok(Exit::Invalid) };
+    let text = args.format == BuildFormat::Text && !args.quiet;
+    if text {
+        let documents = checked.sources.ids().count();
+        let hosts: usize = inventory.clusters.iter().map(|c| c.hosts.len()).sum();
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        streams.out(&format!(
+            "inventory {}: {documents} document{}, {} cluster{}, {hosts} host{}\n",
+            args.inventory.display(),
+            s(documents),
+            inventory.clusters.len(),
+            s(inventory.clusters.len()),
+            s(hosts),
+        ));
+    }
+
+    let options = Options { dry_run: args.dry_run, sync: if args.no_sync { Sync::Later } else { Sync::Now } };
+    let detail = if args.verbose { Detail::Full } else { Detail::Summary };
+    let show_progress = text && std::io::stderr().is_terminal();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for cluster in &inventory.clusters {
+        let out = cluster.folder.as_ref().map_or_else(|| args.output.clone(), |folder| args.output.join(folder));
+        let mut progress = |done: usize, total: usize| {
+            if show_progress && total > 64 {
+                streams.err(&format!("\rpacking {done} of {total}{}", if done == total { "\n" } else { "" }));
+            }
+        };
+        let outcome = pipeline::build(cluster, &out, &env, options, &mut progress).map_err(failure)?;
+        if text {
+            streams.out(&report::text(&outcome, detail, args.dry_run, streams.out_colour()));
+        }
+        streams.err(&report::due(&outcome));
+        outcomes.push(outcome);
+    }
+    if args.format == BuildFormat::Json {
+        streams.out(&report::json(&outcomes, args.dry_run));
+    }
+    if text {
+        streams.out(&closing(&outcomes, args));
+    }
+    let pending = outcomes.iter().any(|o| {
+        o.decisions.iter().any(|d| d.action == Action::Issue) || o.bundles.iter().any(|b| b.change != BundleChange::Unchanged)
+    });
+    Ok(if args.dry_run && pending { Exit::Changes } else { Exit::Done })
+}
+
+/// What the store means for the person, and what to do next.
+fn closing(outcomes: &[Outcome], args: &Build) -> String {
+    let mut out = String::new();
+    if args.dry_run {
+        return out;
+    }
+    for o in outcomes {
+        out.push_str(&format!(
+            "note: the keys in {} are not encrypted (files of mode 0600 that its .gitignore keeps out of git).\n      \
+             Every later build needs them: back the folder up where keys may be.\n",
+            o.store.display()
+        ));
+    }
+    if outcomes.iter().any(|o| o.written > 0) {
+        let review = args.output.join(match outcomes {
+            [_] => "review/CLUSTER.md",
+            _ => "<cluster>/review/CLUSTER.md",
+        });
+        out.push_str(&format!(
+            "next: read {}, then unpack bundles/operator.tar.gz at the bastion, beside the others;\n      \
+             its README.md tells how to bring the cluster up, over ssh or by hand.\n",
+            review.display()
+        ));
+    }
+    out
+}
+
+fn failure(error: BuildError) -> Failure {
+    let exit = match &error {
+        BuildError::Founding { .. } => Exit::Invalid,
+        BuildError::OtherStore { .. } => Exit::Integrity,
+        BuildError::Expired { .. } => Exit::Precondition,
+        BuildError::Store(e) if e.is_integrity() => Exit::Integrity,
+        BuildError::Pack(_) => Exit::Integrity,
+        BuildError::Render(_) => Exit::Bug,
+        BuildError::Output(OutputError::BadRecord(_)) => Exit::Integrity,
+        _ => Exit::Error,
+    };
+    let mut failure = Failure::new(exit, &error);
+    match &error {
+        BuildError::Founding { changes, .. } => {
+            for change in changes {
+                failure.message.push_str(&format!("\n  {}: was {}, now {}", change.setting, change.was, change.now));
+            }
+            failure.help(
+                "put the former values back. Pods, services and certificates of the running cluster are made of them; \
+                 a cluster with other ones is a new cluster",
+            )
+        }
+        BuildError::OtherStore { store_is_new: true, store, .. } => failure.help(format!(
+            "the output's cluster may be running on keys that {} should hold: put that folder back. \
+             For a new cluster give another output with -o, or move the former one away",
+            store.display()
+        )),
+        BuildError::OtherStore { .. } => {
+            failure.help("build into another folder with -o, or move the former output away")
+        }
+        BuildError::Expired { due, .. } => {
+            for d in due {
+                failure.message.push_str(&format!("\n  {}: {}", d.id, date(d.not_after)));
+            }
+            failure.help("remove their folders below the store's objects/ to have the next build issue them again")
+        }
+        BuildError::Render(_) => failure.help("this is a bug in khagen; please report it with the inventory"),
+        _ => failure,
+    }
+}
