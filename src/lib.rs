@@ -8,6 +8,7 @@ pub mod check;
 pub mod content;
 pub mod diag;
 pub mod env;
+pub mod fs;
 pub mod ledger;
 pub mod load;
 pub mod model;
