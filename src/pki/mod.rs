@@ -1,1 +1,19 @@
-//! Keys and certificates: profiles, the store, issuing, reading back.
+//! Keys and certificates: what persists of them, what is issued and why, and whether it is right.
+//!
+//! [`decide`](decide::decide) says what must be issued (pure), [`issue`](issue::issue) makes it in memory,
+//! [`Store::save`](store::Store::save) writes it. Only [`issue`] names the library that makes certificates and only
+//! [`read`] the one that parses them. No file outside the store is touched here.
+
+pub mod decide;
+pub mod due;
+pub mod issue;
+pub mod key;
+mod ledger;
+pub mod object;
+pub mod read;
+mod sealed;
+pub mod store;
+pub mod verify;
+
+pub use decide::{Action, Decision, IssueError};
+pub use store::{Store, StoreError};

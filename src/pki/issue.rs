@@ -1,0 +1,364 @@
+//! Issues: makes keys, certificates and tokens that [`decide`] asks for, and puts them into the store in memory.
+//! The only file that names the library that makes certificates.
+//!
+//! Every issue makes a new key, a CA's too: a key never outlives the certificate it was made for, and what a CA
+//! signed is issued again with it. Each certificate is judged before it is stored; a refused one stops the build.
+//! Nothing is written here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
+};
+use ring::rand::SystemRandom;
+use time::{Duration, OffsetDateTime};
+
+pub use super::decide::{Action, Decision, IssueError, decide, unused};
+use super::decide::{by_dependency, fingerprint_key, issuers_first};
+use super::key::{self, FingerprintKey, SigningKey};
+use super::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State, instant};
+use super::read::{self, CertSummary};
+use super::sealed::sha256_hex;
+use super::store::{Store, filled};
+use super::verify;
+use crate::content::ObjectId;
+use crate::env::Env;
+use crate::plan::{CertRequest, Profile, SecretKind, SecretRequest};
+use crate::secret::Secret;
+
+/// How far a certificate's begin lies back, so that a host whose clock is slow accepts it at once.
+const BACKDATED: Duration = Duration::hours(1);
+/// CAs lie back further, so that what they sign lies inside their validity.
+const CA_BACKDATED: Duration = Duration::hours(2);
+
+/// Makes what is missing or whose inputs changed. What it makes is in the store's memory; [`Store::save`] writes it.
+/// When nothing must be issued, no key is read.
+///
+/// # Errors
+/// When a request cannot be met; the store is then as it was.
+pub fn issue(
+    certs: &[CertRequest],
+    secrets: &[SecretRequest],
+    store: &mut Store,
+    env: &Env,
+) -> Result<Vec<Decision>, IssueError> {
+    let decisions = decide(certs, secrets, store)?;
+    let reasons: BTreeMap<&ObjectId, &str> =
+        decisions.iter().filter(|d| d.action == Action::Issue).map(|d| (&d.id, d.reason.as_str())).collect();
+    let mut issuing = Issuing { store, env, fresh: BTreeMap::new(), signers: BTreeMap::new() };
+    for request in by_dependency(secrets) {
+        if let Some(reason) = reasons.get(&request.id) {
+            issuing.secret(request, fingerprint_key(secrets), reason)?;
+        }
+    }
+    for index in issuers_first(certs)? {
+        let request = &certs[index];
+        if let Some(reason) = reasons.get(&request.id) {
+            issuing.certificate(request, reason)?;
+        }
+    }
+    for (id, object) in issuing.fresh {
+        store.insert(id, object);
+    }
+    Ok(decisions)
+}
+
+/// One run of issuing: what it makes is kept apart until all of it is made.
+struct Issuing<'a> {
+    store: &'a Store,
+    env: &'a Env,
+    fresh: BTreeMap<ObjectId, Object>,
+    signers: BTreeMap<ObjectId, Arc<Signer>>,
+}
+
+/// A CA that signs.
+struct Signer {
+    issuer: Issuer<'static, CaKey>,
+    summary: CertSummary,
+    der: Vec<u8>,
+}
+
+/// A CA's key in the shape that rcgen signs with; randomness comes from [`Env`].
+struct CaKey {
+    pair: Arc<SigningKey>,
+    random: SystemRandom,
+}
+
+impl PublicKeyData for CaKey {
+    fn der_bytes(&self) -> &[u8] {
+        self.pair.point()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl rcgen::SigningKey for CaKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.pair.sign(&self.random, message).map_err(|_| rcgen::Error::RingUnspecified)
+    }
+}
+
+/// The public half of a leaf's key: the private half need not be parsed to be certified.
+struct PublicPoint<'a>(&'a [u8]);
+
+impl PublicKeyData for PublicPoint<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl Issuing<'_> {
+    fn secret(
+        &mut self,
+        request: &SecretRequest,
+        fingerprint_key: Option<&ObjectId>,
+        reason: &str,
+    ) -> Result<(), IssueError> {
+        let SecretRequest { id, kind, purpose } = request;
+        let mut public = None;
+        let mut made_by = None;
+        let (secret, fingerprint) = match kind {
+            SecretKind::KeyPair => {
+                let new = key::generate(self.env)?;
+                public = Some(key::public_pem(&new.point));
+                (new.pem, key::fingerprint(&key::spki(&new.point)))
+            }
+            SecretKind::HmacKey => {
+                let secret = key::hmac_key(self.env)?;
+                let own = FingerprintKey::parse(secret.expose()).map(|k| k.own());
+                (secret, own.ok_or_else(|| make(id, "the fingerprint key is none"))?)
+            }
+            SecretKind::BootstrapToken | SecretKind::VrrpPassword => {
+                let secret = if *kind == SecretKind::BootstrapToken {
+                    key::bootstrap_token(self.env)?
+                } else {
+                    key::vrrp_password(self.env)?
+                };
+                let by = fingerprint_key.ok_or_else(|| make(id, "there is no fingerprint key"))?;
+                let (key_secret, name) = self.fingerprint_secret(by)?;
+                let key = FingerprintKey::parse(key_secret.expose());
+                let fingerprint = key.map(|k| k.of(secret.expose()));
+                made_by = Some(name);
+                (secret, fingerprint.ok_or_else(|| make(id, "the fingerprint key cannot be read"))?)
+            }
+        };
+        let record = Record {
+            id: id.as_str().to_owned(),
+            kind: Kind::from(*kind),
+            purpose: (*purpose).to_owned(),
+            host: None,
+            fingerprint,
+            fingerprint_key: made_by,
+            reason: reason.to_owned(),
+            issued: self.env.now(),
+            renew: false,
+            secret_size: secret.expose().len() as u64,
+            certificate: None,
+            public_sha256: public.as_ref().map(|p| sha256_hex(p.as_bytes())),
+            made_from: None,
+        };
+        self.keep(id, record, None, public, secret);
+        Ok(())
+    }
+
+    /// The fingerprint key's bytes and its own fingerprint.
+    fn fingerprint_secret(&self, id: &ObjectId) -> Result<(Secret, String), IssueError> {
+        if let Some(object) = self.fresh.get(id)
+            && let Some(secret) = object.secret.get()
+        {
+            return Ok((secret.clone(), object.record.fingerprint.clone()));
+        }
+        let name = self.store.fingerprint(id).unwrap_or_default().to_owned();
+        Ok((self.store.secret(id)?, name))
+    }
+
+    fn certificate(&mut self, request: &CertRequest, reason: &str) -> Result<(), IssueError> {
+        let id = &request.id;
+        let signer = request.issuer.as_ref().map(|ca| self.signer(ca)).transpose()?;
+        let (not_before, not_after) = self.validity(request, signer.as_deref())?;
+        let serial = self.serial()?;
+        let params = params(request, not_before, not_after, serial)?;
+        let new = key::generate(self.env)?;
+        let failed = |e: rcgen::Error| make(id, &e.to_string());
+        let cert = match &signer {
+            Some(signer) => params.signed_by(&PublicPoint(&new.point), &signer.issuer).map_err(failed)?,
+            None => {
+                let pair = SigningKey::parse(new.pem.expose(), self.env.random())
+                    .map_err(|e| make(id, &e.to_string()))?;
+                let key = CaKey { pair: Arc::new(pair), random: self.env.random().clone() };
+                params.self_signed(&key).map_err(failed)?
+            }
+        };
+        let der: &[u8] = cert.der();
+        let summary = read::summary(der).map_err(|source| IssueError::Read { id: id.clone(), source })?;
+        let fingerprint = key::fingerprint(&key::spki(&new.point));
+        let (issuer_summary, issuer_der) =
+            signer.as_deref().map_or((&summary, der), |s| (&s.summary, s.der.as_slice()));
+        let mut wrong = verify::check_parts(request, &summary, issuer_summary, &fingerprint);
+        wrong.extend(verify::check_chain(request, der, issuer_der, self.env.now()));
+        if !wrong.is_empty() {
+            return Err(IssueError::Refused { id: id.clone(), what: wrong });
+        }
+        let pem = cert.pem();
+        let issuer_fingerprint = signer.as_ref().map(|s| s.summary.spki_sha256.clone());
+        let record = Record {
+            id: id.as_str().to_owned(),
+            kind: Kind::Certificate,
+            purpose: request.purpose.to_owned(),
+            host: request.host.clone(),
+            fingerprint,
+            fingerprint_key: None,
+            reason: reason.to_owned(),
+            issued: self.env.now(),
+            renew: false,
+            secret_size: new.pem.expose().len() as u64,
+            certificate: Some(CertificateRecord {
+                sha256: sha256_hex(pem.as_bytes()),
+                serial: summary.serial,
+                not_before,
+                not_after,
+            }),
+            public_sha256: None,
+            made_from: Some(MadeFrom { issuer_fingerprint, ..MadeFrom::of(request) }),
+        };
+        self.keep(id, record, Some(pem), None, new.pem);
+        Ok(())
+    }
+
+    fn keep(
+        &mut self,
+        id: &ObjectId,
+        record: Record,
+        cert: Option<String>,
+        public: Option<String>,
+        secret: Secret,
+    ) {
+        let object = Object {
+            record,
+            cert: cert.map(Arc::from),
+            public: public.map(Arc::from),
+            secret: filled(secret),
+            signer: OnceLock::new(),
+            state: State::New,
+        };
+        self.fresh.insert(id.clone(), object);
+    }
+
+    /// A CA with its key, parsed once per run.
+    fn signer(&mut self, id: &ObjectId) -> Result<Arc<Signer>, IssueError> {
+        if let Some(signer) = self.signers.get(id) {
+            return Ok(signer.clone());
+        }
+        let (pem, pair) = match self.fresh.get(id) {
+            Some(object) => {
+                let secret = object.secret.get().ok_or_else(|| make(id, "its key is not there"))?;
+                let pair = SigningKey::parse(secret.expose(), self.env.random())
+                    .map_err(|e| make(id, &e.to_string()))?;
+                (object.cert.clone(), Arc::new(pair))
+            }
+            None => (self.store.cert_pem(id).cloned(), self.store.signer(id)?),
+        };
+        let unreadable = |source| IssueError::Read { id: id.clone(), source };
+        let der = read::der(pem.as_deref().unwrap_or_default()).map_err(unreadable)?;
+        let summary = read::summary(&der).map_err(unreadable)?;
+        // rcgen checks neither that the key is the certificate's nor that the certificate is a CA's.
+        if summary.spki_sha256 != key::fingerprint(&key::spki(pair.point())) {
+            return Err(make(id, "its key does not belong to its certificate"));
+        }
+        if !summary.basic_constraints.as_ref().is_some_and(|bc| bc.value.ca) {
+            return Err(make(id, "its certificate is no CA's"));
+        }
+        let key = CaKey { pair, random: self.env.random().clone() };
+        let issuer =
+            Issuer::from_ca_cert_der(&der.as_slice().into(), key).map_err(|e| make(id, &e.to_string()))?;
+        let signer = Arc::new(Signer { issuer, summary, der });
+        self.signers.insert(id.clone(), signer.clone());
+        Ok(signer)
+    }
+
+    /// The first and the last second: backdated, and never outside the CA's.
+    fn validity(
+        &self,
+        request: &CertRequest,
+        signer: Option<&Signer>,
+    ) -> Result<(OffsetDateTime, OffsetDateTime), IssueError> {
+        let now = self.env.now();
+        let back = if request.profile == Profile::Ca { CA_BACKDATED } else { BACKDATED };
+        let outside = || make(&request.id, "its lifetime leaves the calendar");
+        let mut not_before = now.checked_sub(back).ok_or_else(outside)?;
+        let lifetime = Duration::days(i64::from(request.validity_days));
+        let mut not_after = now.checked_add(lifetime).ok_or_else(outside)?;
+        if let (Some(signer), Some(ca)) = (signer, &request.issuer) {
+            not_before = not_before.max(signer.summary.not_before);
+            not_after = not_after.min(signer.summary.not_after);
+            if not_after <= now {
+                let ended = instant(signer.summary.not_after);
+                return Err(IssueError::CaEnded { id: request.id.clone(), ca: ca.clone(), ended });
+            }
+        }
+        Ok((not_before, not_after))
+    }
+
+    /// 126 random bits: the top bit is clear (RFC 5280 section 4.1.2.2: positive), the next one set, so that all
+    /// serial numbers have the same length.
+    fn serial(&self) -> Result<SerialNumber, IssueError> {
+        let mut bytes = [0u8; 16];
+        self.env.fill(&mut bytes)?;
+        bytes[0] = (bytes[0] & 0x7f) | 0x40;
+        Ok(SerialNumber::from_slice(&bytes))
+    }
+}
+
+fn make(id: &ObjectId, what: &str) -> IssueError {
+    IssueError::Make { id: id.clone(), what: what.to_owned() }
+}
+
+/// A request in rcgen's words. Every field that has an unsafe default is set.
+fn params(
+    request: &CertRequest,
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+    serial: SerialNumber,
+) -> Result<CertificateParams, IssueError> {
+    let mut params = CertificateParams::default();
+    params.not_before = not_before;
+    params.not_after = not_after;
+    params.serial_number = Some(serial);
+    params.use_authority_key_identifier_extension = true;
+    params.distinguished_name = DistinguishedName::new();
+    if let Some(organization) = &request.organization {
+        params.distinguished_name.push(DnType::OrganizationName, organization.as_str());
+    }
+    if let Some(common_name) = &request.common_name {
+        params.distinguished_name.push(DnType::CommonName, common_name.as_str());
+    }
+    for dns in &request.dns_sans {
+        let name =
+            dns.as_str().try_into().map_err(|_| make(&request.id, &format!("{dns:?} is no DNS name")))?;
+        params.subject_alt_names.push(SanType::DnsName(name));
+    }
+    params.subject_alt_names.extend(request.ip_sans.iter().map(|ip| SanType::IpAddress(*ip)));
+    // An elliptic-curve key signs and nothing else; keyEncipherment is for RSA (RFC 8813 section 3).
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.is_ca = IsCa::ExplicitNoCa;
+    match request.profile {
+        Profile::Ca => {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages.extend([KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
+        }
+        Profile::Server => params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth),
+        Profile::Client => params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth),
+        Profile::ServerAndClient => params
+            .extended_key_usages
+            .extend([ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]),
+    }
+    Ok(params)
+}
