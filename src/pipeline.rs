@@ -17,8 +17,8 @@ use crate::output::record::{BUILD_JSON, BuildRecord, BundleRecord, SCHEMA};
 use crate::output::{Output, OutputError};
 use crate::pack::bundle::{Bundle, OPERATOR, hex, symbolic_text};
 use crate::pack::tarball::{self, PackError, Secrets, Tarball};
-use crate::pki::issue::{self, Decision, IssueError};
-use crate::pki::store::{Access, Store, StoreError};
+use crate::pki::due::{self, Due, DueState};
+use crate::pki::{Action, Decision, IssueError, Store, StoreError, decide, issue};
 use crate::plan::{FileLayer, certs, founding};
 use crate::render::bundles::{RenderError, Shared};
 use crate::render::{images, overview};
@@ -50,7 +50,7 @@ pub struct Outcome {
     /// For every certificate and secret, in the plan's order.
     pub decisions: Vec<Decision>,
     /// Certificates that should be renewed soon, or have expired.
-    pub due: Vec<issue::Due>,
+    pub due: Vec<Due>,
     /// What the store had to say.
     pub notes: Vec<String>,
     /// In order of names, the operator's last.
@@ -126,7 +126,7 @@ pub enum BuildError {
         /// The cluster's name.
         cluster: String,
         /// Which.
-        due: Vec<issue::Due>,
+        due: Vec<Due>,
     },
     /// The clock or the randomness.
     #[error(transparent)]
@@ -174,8 +174,7 @@ pub fn build(
     options: Options,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Outcome, BuildError> {
-    let access = if options.dry_run { Access::Read } else { Access::Write };
-    let mut store = Store::open_with(&cluster.dir.join("secrets"), access)?;
+    let mut store = Store::open(&cluster.dir.join("secrets"))?;
     let store_is_new = store.is_empty();
     let former = crate::output::read_record(out)?;
     guard_against_other_store(&store, former.as_ref(), out)?;
@@ -185,12 +184,13 @@ pub fn build(
     let first = ledger.founding.as_ref().map(|f| f.first_control_plane.clone()).unwrap_or_default();
     let (requests, secrets) = (certs::certificates(cluster, &first), certs::secrets(cluster));
     let decisions = if options.dry_run {
-        issue::decide(&requests, &secrets, &store)
+        decide::decide(&requests, &secrets, &store)?
     } else {
         issue::issue(&requests, &secrets, &mut store, env)?
     };
-    let due = issue::due(&store, &requests, cluster.pki.renew_before_days, env.now());
-    let expired: Vec<issue::Due> = due.iter().filter(|d| d.state == issue::DueState::Expired).cloned().collect();
+    let mut due = due::due(&store, cluster.pki.renew_before_days, env.now());
+    due.retain(|d| requests.iter().any(|r| r.id == d.id));
+    let expired: Vec<Due> = due.iter().filter(|d| d.state == DueState::Expired).cloned().collect();
     if !expired.is_empty() {
         return Err(BuildError::Expired { cluster: cluster.name.clone(), due: expired });
     }
@@ -206,7 +206,7 @@ pub fn build(
         written: 0,
         removed: 0,
     };
-    if options.dry_run && outcome.decisions.iter().any(|d| d.action == issue::Action::Issue) {
+    if options.dry_run && outcome.decisions.iter().any(|d| d.action == Action::Issue) {
         // What a bundle will hold is not known before its certificates are issued; which hosts change is.
         plan_only(cluster, &ledger, former.as_ref(), &requests, &mut outcome);
         return Ok(outcome);
@@ -220,7 +220,7 @@ pub fn build(
             .collect();
     }
     let rendered_ledger = ledger.clone();
-    let shared = Shared::render(cluster, &rendered_ledger, &store)?;
+    let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;
 
     // First pass: which bundles changed. A host's files are dropped again, so that memory does not grow with the hosts.
     let mut names: Vec<Option<usize>> = (0..cluster.hosts.len()).map(Some).collect();
@@ -244,7 +244,7 @@ pub fn build(
         digests.push((name, digest));
         grouped.extend(files);
     }
-    let mut changes = Vec::with_capacity(digests.len());
+    let mut changes: Vec<(BundleChange, u64)> = Vec::with_capacity(digests.len());
     for (name, digest) in &digests {
         let record = ledger.hosts.entry(name.clone()).or_default();
         let change = match former.as_ref().and_then(|f| f.bundles.get(name)) {
@@ -273,8 +273,8 @@ pub fn build(
     }
     drop(shared);
     store.set_ledger(ledger);
-    store.save(options.sync)?;
-    let shared = Shared::render(cluster, &rendered_ledger, &store)?;
+    store.save()?;
+    let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;
     let bundle_of = |which: &Option<usize>| match which {
         Some(i) => shared.host(&cluster.hosts[*i]),
         None => shared.operator(),
@@ -461,7 +461,7 @@ fn plan_only(
     outcome: &mut Outcome,
 ) {
     let issued: Vec<&ObjectId> =
-        outcome.decisions.iter().filter(|d| d.action == issue::Action::Issue).map(|d| &d.id).collect();
+        outcome.decisions.iter().filter(|d| d.action == Action::Issue).map(|d| &d.id).collect();
     let ca_issued = issued.iter().any(|id| id.as_str().starts_with("ca/"));
     for host in &cluster.hosts {
         let own = requests.iter().any(|r| r.host.as_ref() == Some(&host.fqdn) && issued.contains(&&r.id));

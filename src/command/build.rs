@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::fs::Sync;
 use crate::output::OutputError;
 use crate::pipeline::{self, BuildError, BundleChange, Options, Outcome};
-use crate::pki::issue::Action;
+use crate::pki::Action;
 use crate::render::overview::date;
 
 /// Runs the command.

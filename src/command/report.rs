@@ -7,7 +7,8 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use crate::pipeline::{BundleChange, Outcome};
-use crate::pki::issue::{Action, DueState};
+use crate::pki::Action;
+use crate::pki::due::DueState;
 use crate::render::overview::date;
 
 /// How much is said.

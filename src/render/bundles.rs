@@ -3,7 +3,7 @@
 //! Files of a layer are rendered once and handed to every host of the layer; a host's own are rendered when its turn
 //! comes and dropped when it is packed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::ledger::{EtcdMembership, Ledger};
 use crate::model::{Cluster, ClusterState, Host, Role};
 use crate::pack::bundle::{Bundle, BundleFile, Fingerprints, OPERATOR, OnHost, symbolic_text};
 use crate::pki::store::Store;
-use crate::plan::{FileEntry, FileLayer, certs, shared};
+use crate::plan::{CertRequest, FileEntry, FileLayer, certs, shared};
 
 /// A bundle cannot be rendered. Checks come before, so each of these is a bug.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,8 @@ pub struct Shared<'a> {
     operator_scripts: Vec<(&'static str, Arc<Content>)>,
     fingerprint_key: Arc<Content>,
     digests: HashMap<usize, [u8; 32]>,
+    /// The certificates that each host holds.
+    certificates: BTreeMap<String, Vec<ObjectId>>,
     ca_hash: String,
 }
 
@@ -55,7 +57,18 @@ impl<'a> Shared<'a> {
     ///
     /// # Errors
     /// When something is missing that the plan asked for.
-    pub fn render(cluster: &'a Cluster, ledger: &'a Ledger, store: &'a Store) -> Result<Shared<'a>, RenderError> {
+    pub fn render(
+        cluster: &'a Cluster,
+        ledger: &'a Ledger,
+        requests: &[CertRequest],
+        store: &'a Store,
+    ) -> Result<Shared<'a>, RenderError> {
+        let mut certificates: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
+        for request in requests {
+            if let Some(host) = &request.host {
+                certificates.entry(host.clone()).or_default().push(request.id.clone());
+            }
+        }
         let mut files = credentials::shared_files(cluster, store)?;
         files.extend(etcd::shared(cluster));
         files.extend(balancer::shared(cluster));
@@ -70,7 +83,7 @@ impl<'a> Shared<'a> {
         }
         let ca = ObjectId::new(certs::KUBERNETES_CA);
         let ca_hash = store.fingerprint(&ca).ok_or(credentials::Missing(ca))?.to_owned();
-        Ok(Shared { cluster, ledger, store, files, scripts, operator_scripts, fingerprint_key, digests, ca_hash })
+        Ok(Shared { cluster, ledger, store, files, scripts, operator_scripts, fingerprint_key, digests, certificates, ca_hash })
     }
 
     /// Every file of the review tree's `shared/`, with its path below `review/`.
@@ -254,9 +267,14 @@ impl<'a> Shared<'a> {
 
     /// The time in which all certificates that the host is given are valid; CAs too, since nothing is valid beyond them.
     fn validity(&self, host: &Host) -> Option<(OffsetDateTime, OffsetDateTime)> {
-        let own = self.store.validities_of(&host.fqdn);
-        let cas = certs::authorities(self.cluster).into_iter().filter_map(|ca| self.store.validity(&ObjectId::new(ca)));
-        own.chain(cas).reduce(|a, b| (a.0.max(b.0), a.1.min(b.1)))
+        let own = self.certificates.get(&host.fqdn).map(Vec::as_slice).unwrap_or_default();
+        let cas = certs::authorities(self.cluster).into_iter().map(ObjectId::new);
+        own.iter()
+            .cloned()
+            .chain(cas)
+            .filter_map(|id| self.store.validity(&id))
+            .map(|v| (v.not_before, v.not_after))
+            .reduce(|a, b| (a.0.max(b.0), a.1.min(b.1)))
     }
 }
 

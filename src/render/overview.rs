@@ -284,7 +284,7 @@ pub fn cluster_json(
                 "organization": c.organization,
                 "dnsNames": c.dns_sans,
                 "ipAddresses": c.ip_sans.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "notAfter": store.validity(&c.id).map(|v| date(v.1)),
+                "notAfter": store.validity(&c.id).map(|v| date(v.not_after)),
                 "spkiSha256": store.fingerprint(&c.id),
             })
         })
@@ -317,7 +317,7 @@ fn cert_row(c: &CertRequest, store: &Store) -> CertRow {
         host: c.host.clone().unwrap_or_else(|| "–".to_owned()),
         purpose: c.purpose,
         issuer: c.issuer.as_ref().map_or_else(|| "itself".to_owned(), ToString::to_string),
-        not_after: store.validity(&c.id).map(|v| date(v.1)).unwrap_or_default(),
+        not_after: store.validity(&c.id).map(|v| date(v.not_after)).unwrap_or_default(),
     }
 }
 

@@ -14,9 +14,13 @@ macro_rules! parts {
 /// The parts that scripts include.
 const PARTS: &[(&str, &str)] = parts!["prelude.sh", "host.sh", "compare.sh", "probe.sh"];
 const HOST: &[(&str, &str)] = parts!["install.sh", "up.sh", "verify.sh", "rollback.sh", "uninstall.sh"];
+const OPERATOR: &[(&str, &str)] = parts![];
 
 /// Name and text of every script of a host's bundle.
 pub static HOST_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(HOST));
+
+/// Name and text of every script of the operator's bundle.
+pub static OPERATOR_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(OPERATOR));
 
 fn expand_all(scripts: &[(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
     scripts.iter().map(|(name, text)| (*name, expand(text))).collect()
