@@ -119,6 +119,10 @@ case_etcd_waits_alone() {
     etcd_host 1 new "$CLUSTER3"
     code 0 "$BOX/b/install.sh"
     code 0 "$BOX/b/up.sh" --wait 1; says 'waits for its peers'
+    # uninstalled, its data is kept aside
+    code 2 "$BOX/b/uninstall.sh" --dry-run; says "^rename $BOX/data1 to"
+    code 0 "$BOX/b/uninstall.sh" --yes
+    [[ ! -e $BOX/data1 && -d $(echo "$BOX"/data1.uninstalled-*)/member ]] || die "the data is not kept"
 }
 
 case_etcd_member_is_added() {
