@@ -23,7 +23,7 @@ file_action() {
         managed | input)
             if ! there "$path"; then
                 ACTION='create'
-            elif [[ -L $path || ! -f $path ]] || [[ $(digest "$path") != "$sha" ]]; then
+            elif [[ -L $path || ! -f $path || $(digest "$path") != "$sha" ]]; then
                 ACTION='replace'
             elif [[ $(stat -c '%04a %U %G' -- "$path") != "$mode $owner $group" ]]; then
                 ACTION='chmod'

@@ -11,6 +11,8 @@ open_log() {
 # One script at a time. The lock is not taken in a dry run, which writes nothing.
 take_lock() {
     mkdir -p -- "$STATE/backups"
+    # others may pass through (etcd to its snapshots), but not look around; what is in it is 0700 or 0600
+    if [[ $(stat -c %a -- "$STATE") == 700 ]]; then chmod 0711 -- "$STATE"; fi
     exec 9>>"$STATE/lock"
     flock -n 9 || finish 6 "another khagen script is at work on this host: wait until it ends"
 }

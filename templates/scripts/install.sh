@@ -17,6 +17,7 @@
 
 DRY=''
 STAGE=$STATE/stage
+READ_LATE=''        # "yes" if the daemons could not read the staged files
 BACKUP=''           # the name of this run's backup
 ACTIONS=()          # "action|path|mode|owner|group|policy"
 UNIT_ACTIONS=()     # "action|unit"
@@ -42,19 +43,15 @@ check_integrity() {
     [[ $(field schema) == khagen-manifest/v1 ]] || finish 4 "MANIFEST.json is of a kind that this script does not know"
 }
 
-# Every file of the manifest is under root/ with its digest, and root/ has no other.
+# MANIFEST.json and SHA256SUMS (which is proven by now) mean the same files under root/, no more, no less.
 check_manifest() {
-    local path policy sha
-    while IFS='|' read -r path policy sha; do
-        [[ $path =~ ^/[A-Za-z0-9._@/+-]+$ && $path != *..* ]] || finish 4 "MANIFEST.json: '$path' is no path to install to"
-        if [[ $policy == absent ]]; then continue; fi
-        [[ -f root$path ]] || finish 4 "the bundle lacks root$path"
-        [[ $(digest "root$path") == "$sha" ]] || finish 4 "root$path is not the file that MANIFEST.json means"
-    done < <(entries files path policy sha256)
-    if [[ -d root ]]; then
-        path=$(comm -13 <(entries files path | sort) <(find root -type f | sed 's/^root//' | sort) | head -n 3)
-        if [[ -n $path ]]; then finish 4 "MANIFEST.json does not name root$path"; fi
-    fi
+    local odd
+    odd=$(entries files path | grep -E -v -e '^/[A-Za-z0-9._@/+-]+$' || :)
+    if [[ -z $odd ]]; then odd=$(entries files path | grep -F -e '/..' || :); fi
+    if [[ -n $odd ]]; then finish 4 "MANIFEST.json: '$odd' is no path to install to"; fi
+    odd=$(comm -3 <(entries files sha256 path policy | sed -n -e '/|absent$/d' -e 's/|[^|]*$//p' | sort) \
+        <(sed -n -e 's/^\(.\{64\}\) [ *]\(\.\/\)\{0,1\}root\//\1|\//p' SHA256SUMS | sort) | head -n 3)
+    if [[ -n $odd ]]; then finish 4 "MANIFEST.json and the files under root/ do not agree: $odd"; fi
 }
 
 check_receipt() {
@@ -188,7 +185,7 @@ show_plan() {
 
 # In a mount namespace of our own, the staged files lie over /etc and /usr; nothing outside it changes.
 validate() {
-    local path mode
+    local path mode code=0
     rm -rf -- "$STAGE"
     mkdir -p -- "$STAGE/low/etc" "$STAGE/low/usr" "$STAGE/tmp"
     chmod 0755 -- "$STAGE" "$STAGE/low" "$STAGE/low/etc" "$STAGE/low/usr"
@@ -196,12 +193,18 @@ validate() {
         install -D -m "$mode" -- "root$path" "$STAGE/low$path"
     done < <(entries files path mode policy | grep -E -e '^/(etc|usr)/' | grep -E -e '\|managed$' | cut -d '|' -f 1,2)
     find "$STAGE/low" -type d -exec chmod 0755 {} +
-    if unshare --mount --propagation private "$BASH" -c "$(declare -f readers lay_over); lay_over \"\$1\" && readers" "$ME" "$STAGE" >&2; then
-        rm -rf -- "$STAGE"
-        return 0
-    fi
+    unshare --mount --propagation private "$BASH" -c "$(declare -f read_staged lay_over readers); read_staged \"\$1\"" "$ME" "$STAGE" >&2 || code=$?
     rm -rf -- "$STAGE"
-    finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched"
+    case $code in
+        0) ;;
+        3) say "no overlay can be mounted here: the daemons read their files once these are in place, before any restart"
+            READ_LATE=yes ;;
+        *) finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched" ;;
+    esac
+}
+read_staged() {
+    lay_over "$1" || return 3
+    readers
 }
 lay_over() {
     local top
@@ -212,7 +215,7 @@ lay_over() {
     done
     cd "$1/low" || return 1
 }
-# Runs in the namespace, in the folder that holds the staged etc/ and usr/.
+# Runs in the folder that holds the staged etc/ and usr/, which tell what there is to read.
 readers() {
     local unit tolerant=() bad=0
     if compgen -G 'etc/sysusers.d/*.conf' >/dev/null || compgen -G 'usr/lib/sysusers.d/*.conf' >/dev/null; then
@@ -371,6 +374,7 @@ apply() {
         while read -r module; do modprobe -- "$module"; done < <(sed -e 's/[#;].*//' -e 's/[[:space:]]//g' -e '/^$/d' -- "$file")
     done < <(each_changed '/modules-load\.d/')
     while read -r file; do sysctl -q -p "$file"; done < <(each_changed '/sysctl\.d/')
+    if [[ -n $READ_LATE ]]; then (cd root && readers) >&2; fi
     systemctl daemon-reload
     for entry in "${UNIT_ACTIONS[@]}"; do
         unit=${entry#*|}

@@ -29,7 +29,7 @@ https_post() {
 env_value() { sed -n -e "s/^$1=//p" -- "${2:-/etc/etcd/etcd.env}" | sed -e 's/^"\(.*\)"$/\1/' | tail -n 1; }
 # etcd_client ENDPOINTS ARGUMENT...: etcdctl as this member's own client.
 etcd_client() {
-    "$(tool etcdctl)" --endpoints="$1" --cacert=/etc/etcd/pki/etcd-ca.crt \
+    "$(tool etcdctl)" --endpoints="$1" --dial-timeout=2s --cacert=/etc/etcd/pki/etcd-ca.crt \
         --cert=/etc/etcd/pki/etcd-health-client.crt --key=/etc/etcd/pki/etcd-health-client.key "${@:2}"
 }
 local_client_url() { local urls; urls=$(env_value ETCD_ADVERTISE_CLIENT_URLS); printf '%s' "${urls%%,*}"; }

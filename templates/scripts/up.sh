@@ -41,7 +41,7 @@ etcd_step() {
 
 # A founding member: it starts, and is healthy once a majority does the same.
 etcd_found() {
-    local patience=$((SECONDS + 15))
+    local patience=$((WAIT < 15 ? WAIT : 15))
     if ! unit_running etcd.service; then systemctl --no-block start etcd.service; fi
     until etcd_healthy; do
         case $(etcd_state) in
@@ -71,6 +71,13 @@ find_peer() {
     done < <(list etcdEndpoints)
     return 1
 }
+REFUSAL=''
+announced() {
+    if [[ -n $(member 1) ]]; then return 0; fi
+    REFUSAL=$(etcd_client "$PEER" member add "$(env_value ETCD_NAME)" --learner \
+        --peer-urls="$(env_value ETCD_INITIAL_ADVERTISE_PEER_URLS)" 2>&1 >/dev/null | tail -n 1)
+    [[ -z $REFUSAL ]]
+}
 promoted() {
     if [[ $(member 6) == false ]]; then return 0; fi
     etcd_client "$PEER" member promote "$(member 1)" >/dev/null 2>&1
@@ -92,8 +99,8 @@ etcd_add() {
         finish 6 "the cluster remembers this member, but its data is gone from $data. Take it out first, then run this again: etcdctl member remove $(member 1) (at the bastion, with the operator's client)"
     elif [[ -z $known ]]; then
         say "adding $(env_value ETCD_NAME) as a learner through $PEER"
-        etcd_client "$PEER" member add "$(env_value ETCD_NAME)" --learner \
-            --peer-urls="$(env_value ETCD_INITIAL_ADVERTISE_PEER_URLS)" >/dev/null
+        wait_for "the cluster to take a new member (each of its members must be up for some seconds)" announced ||
+            finish 6 "the cluster does not take a new member: $REFUSAL"
     fi
     if ! unit_running etcd.service; then
         systemctl reset-failed etcd.service 2>/dev/null || :

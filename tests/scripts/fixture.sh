@@ -41,6 +41,18 @@ for a in "\$@"; do case \$a in --no-block|--now|--value) ;; -p) ;; *) args+=("\$
 verb=\${args[0]}; unit=\${args[-1]}
 if [[ -f $BOX/fail && "\$*" == *\$(<"$BOX/fail")* ]]; then exit \${FAIL_CODE:-1}; fi
 if [[ -f $BOX/kill && "\$*" == *\$(<"$BOX/kill")* ]]; then rm "$BOX/kill"; kill -9 \$PPID; exit 0; fi
+if [[ \$unit == etcd.service && -d $BOX/etcd-real ]]; then
+    alive() { kill -0 "\$(cat $BOX/etcd-real/pid 2>/dev/null)" 2>/dev/null; }
+    # as Type=notify: activating until it serves, so that a member without quorum is seen as waiting
+    state() { if ! alive; then echo inactive dead; elif grep -q 'ready to serve client requests' $BOX/etcd-real/log; then echo active running; else echo activating start; fi; }
+    read -r active sub <<<"\$(state)"
+    case \$verb in
+        start) if ! alive; then : >$BOX/etcd-real/log; (set -a; . /etc/etcd/etcd.env; exec setsid "$ETCD_BIN/etcd" >>$BOX/etcd-real/log 2>&1 9>&- </dev/null) & echo \$! >$BOX/etcd-real/pid; fi; exit 0 ;;
+        stop) if alive; then kill "\$(cat $BOX/etcd-real/pid)"; while alive; do sleep 0.1; done; fi; exit 0 ;;
+        is-active) echo \$active; [[ \$active == active ]]; exit ;;
+        show) case "\$*" in *SubState*) echo \$sub ;; *ActiveState*) echo \$active ;; *Type*) echo notify ;; esac; exit 0 ;;
+    esac
+fi
 get() { cat "\$U/\$unit.\$1" 2>/dev/null || echo "\$2"; }
 case \$verb in
     is-enabled) get enabled disabled; [[ \$(get enabled disabled) == enabled ]] ;;

@@ -123,7 +123,7 @@ case_refuses_missing_file() { bundle "$BOX/b" 1; rm "$BOX/b/root/etc/demo/app.co
 case_refuses_file_outside_manifest() {
     bundle "$BOX/b" 1; echo x >"$BOX/b/root/etc/demo/extra"
     (cd "$BOX/b" && sha256sum root/etc/demo/extra >>SHA256SUMS)
-    refused 4 'does not name'
+    refused 4 'do not agree'
 }
 case_refuses_bad_clock() {
     bundle "$BOX/b" 1
@@ -173,6 +173,22 @@ case_refuses_what_a_daemon_refuses() {
     rm "$BOX/b/root/etc/systemd/system/demo2.service"
     seal "$BOX/b" 1
     code 0 "$BOX/b/install.sh"
+}
+
+# Where no overlay can be mounted the daemons read in place; a refusal then is a failure like another.
+case_daemons_read_late_without_overlay() {
+    printf '#!/bin/sh\nexit 32\n' >/usr/local/sbin/mount
+    chmod 0755 /usr/local/sbin/mount
+    bundle "$BOX/b" 1
+    mkdir -p "$BOX/b/root/etc/nginx"
+    printf 'events {}\nno_such_directive on;\n' >"$BOX/b/root/etc/nginx/nginx.conf"
+    seal "$BOX/b" 1
+    picture >"$BOX/p1"
+    code 1 "$BOX/b/install.sh"; says 'no_such_directive'; says 'as it was before'
+    picture >"$BOX/p2"; same "$BOX/p1" "$BOX/p2"
+    printf 'events {}\n' >"$BOX/b/root/etc/nginx/nginx.conf"
+    seal "$BOX/b" 1
+    code 0 "$BOX/b/install.sh"; says 'no overlay'
 }
 
 case_failure_puts_everything_back() {

@@ -1,0 +1,90 @@
+#!/bin/bash
+# Usage: distribute.sh [--from DIR] [--host NAME]... [--dry-run]
+#
+# Carries each host's tarball over ssh and unpacks it there under /var/lib/khagen/incoming, four
+# hosts at a time. The tarball goes through the connection itself: no copy with keys in it stays
+# in anybody's home. Nothing is installed yet. By hand: copy <fqdn>.tar.gz to the host and there,
+# as root: tar -xzpf <fqdn>.tar.gz --no-same-owner -C /var/lib/khagen/incoming
+#
+#   --from DIR    where the tarballs are (default: the folder that holds operator/)
+#   --host NAME   only this host (short name or FQDN); may be repeated
+#   --dry-run     print the commands; exit 2
+#
+# Exit codes: 0 done, 1 error (a host could not be reached: run it again), 2 dry run, 4 a tarball is
+# damaged, 6 a tarball is missing, 64 usage.
+
+# @include prelude.sh
+# @include operator/fleet.sh
+
+INCOMING=/var/lib/khagen/incoming
+FROM=$HERE/..
+
+# The digests lie beside the folder of the bundles, in khagen's output, or with them.
+check_tarball() {
+    local tarball=$FROM/$1.tar.gz sums sum
+    [[ -f $tarball ]] || finish 6 "$tarball is missing (say --from DIR)"
+    for sums in "$FROM/SHA256SUMS" "$FROM/../SHA256SUMS"; do
+        if [[ ! -f $sums ]]; then continue; fi
+        sum=$(sha256sum -- "$tarball")
+        awk -v sum="${sum%% *}" -v name="$1.tar.gz" '{ path = $2; sub(/^\*/, "", path); sub(/.*\//, "", path) } path == name && $1 == sum { found = 1 } END { exit !found }' "$sums" ||
+            finish 4 "$tarball is not the one that $sums names"
+        return 0
+    done
+    say "no SHA256SUMS near $tarball: its files are checked on the host, by install.sh"
+}
+
+# The new folder replaces an earlier one whole, so that no file of an older bundle stays in it.
+send() {
+    local fqdn=$1 script
+    ssh_words "$2" "$3" "$4"
+    script="set -eu; umask 077; mkdir -p $INCOMING; rm -rf $INCOMING/.new.$fqdn; mkdir $INCOMING/.new.$fqdn; tar -xzpf - --no-same-owner -C $INCOMING/.new.$fqdn; rm -rf $INCOMING/$fqdn; mv $INCOMING/.new.$fqdn/$fqdn $INCOMING/$fqdn; rmdir $INCOMING/.new.$fqdn"
+    if [[ -n $DRY ]]; then
+        result "${SSH[*]} ${SUDO}sh -c '$script' <$FROM/$fqdn.tar.gz"
+        return 0
+    fi
+    if "${SSH[@]}" "${SUDO}sh -c '$script'" <"$FROM/$fqdn.tar.gz"; then
+        say "$fqdn: unpacked in $INCOMING/$fqdn"
+    else
+        say "$fqdn: FAILED"
+        return 1
+    fi
+}
+
+main() {
+    local fqdn address user port failed=0 running=0
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --from) [[ -d ${2-} ]] || finish 64 "--from needs a folder"
+                FROM=$2; shift ;;
+            --host) [[ -n ${2-} ]] || finish 64 "--host needs a name"
+                ONLY+=("$2"); shift ;;
+            --dry-run) DRY=yes ;;
+            --help | -h) show_usage; finish 0 ;;
+            *) show_usage >&2; finish 64 ;;
+        esac
+        shift
+    done
+    check_only
+    while IFS=$'\t' read -r fqdn _; do
+        plain "$fqdn" || finish 1 "hosts.tsv: '$fqdn' is no host name"
+        check_tarball "$fqdn"
+    done < <(chosen)
+    while IFS=$'\t' read -r fqdn address user port _; do
+        if [[ -n $DRY ]]; then send "$fqdn" "$address" "$user" "$port"; continue; fi
+        if [[ $running -ge 4 ]]; then
+            wait -n || failed=$((failed + 1))
+            running=$((running - 1))
+        fi
+        send "$fqdn" "$address" "$user" "$port" &
+        running=$((running + 1))
+    done < <(chosen)
+    while [[ $running -gt 0 ]]; do
+        wait -n || failed=$((failed + 1))
+        running=$((running - 1))
+    done
+    if [[ -n $DRY ]]; then finish 2 "dry run: nothing was sent"; fi
+    if [[ $failed -gt 0 ]]; then finish 1 "$failed hosts have not got their bundle; run this again (--host for one)"; fi
+    finish 0 "next: $HERE/bring-up.sh"
+}
+
+main "$@"
