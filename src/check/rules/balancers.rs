@@ -44,7 +44,8 @@ fn address_place(scope: &Scope<'_>, number: usize) -> String {
 /// Where the router id of the VIP at a place stands.
 pub(super) fn router_place(scope: &Scope<'_>, place: &str) -> String {
     let own = place.strip_suffix("address").map(|stem| format!("{stem}virtualRouterId"));
-    own.filter(|path| scope.places.is_written(path)).unwrap_or_else(|| "loadBalancer.virtualRouterId".to_owned())
+    own.filter(|path| scope.places.is_written(path))
+        .unwrap_or_else(|| "loadBalancer.virtualRouterId".to_owned())
 }
 
 fn usable(scope: &Scope<'_>, place: &str, vip: &Vip, report: &mut Report) {
@@ -59,7 +60,9 @@ fn usable(scope: &Scope<'_>, place: &str, vip: &Vip, report: &mut Report) {
 fn host_addresses(scope: &Scope<'_>, place: &str, vip: &Vip, report: &mut Report) {
     let ip = vip.address.addr();
     for host in &scope.cluster.hosts {
-        let Some((key, _)) = identity::used(scope, host).into_iter().find(|(_, own)| *own == ip) else { continue };
+        let Some((key, _)) = identity::used(scope, host).into_iter().find(|(_, own)| *own == ip) else {
+            continue;
+        };
         let message = format!("the VIP {ip} is the address of host `{}`", host.name);
         let finding = Diagnostic::error(Code::VipIsHost, message)
             .reason("a VIP moves between balancers, and two machines would answer for one address")
@@ -72,7 +75,8 @@ fn host_addresses(scope: &Scope<'_>, place: &str, vip: &Vip, report: &mut Report
 fn twice(scope: &Scope<'_>, vips: &[(String, &Vip)], n: usize, report: &mut Report) {
     let Some((place, vip)) = vips.get(n) else { return };
     let before = vips.iter().take(n);
-    if let Some((first, other)) = before.clone().find(|(_, other)| other.address.addr() == vip.address.addr()) {
+    if let Some((first, other)) = before.clone().find(|(_, other)| other.address.addr() == vip.address.addr())
+    {
         let message = format!("the VIP {} is listed twice", other.address.addr());
         let finding = Diagnostic::error(Code::VipTwice, message)
             .reason("two VRRP instances would fight for one address")
@@ -105,10 +109,12 @@ fn twice(scope: &Scope<'_>, vips: &[(String, &Vip)], n: usize, report: &mut Repo
 }
 
 fn keepalived(scope: &Scope<'_>, vips: &[(String, &Vip)], report: &mut Report) {
-    if scope.cluster.load_balancer.vips.is_empty() && scope.sound(&["loadBalancer.vip", "loadBalancer.vips"]) {
-        let finding = Diagnostic::error(Code::VipMissing, "`loadBalancer.mode` is keepalived and there is no VIP")
-            .reason("keepalived moves an address between the balancers, and it needs one")
-            .help("set `loadBalancer.vip`, such as 192.0.2.10/24, or `loadBalancer.mode: none`");
+    if scope.cluster.load_balancer.vips.is_empty() && scope.sound(&["loadBalancer.vip", "loadBalancer.vips"])
+    {
+        let finding =
+            Diagnostic::error(Code::VipMissing, "`loadBalancer.mode` is keepalived and there is no VIP")
+                .reason("keepalived moves an address between the balancers, and it needs one")
+                .help("set `loadBalancer.vip`, such as 192.0.2.10/24, or `loadBalancer.mode: none`");
         report.push(scope.at(finding, "loadBalancer.mode", ""));
     }
     if !scope.roles_sound() {
@@ -134,9 +140,15 @@ fn subnet(scope: &Scope<'_>, host: &Host, place: &str, vip: &Vip, report: &mut R
     }
     let net = vip.address.trunc();
     let (message, text) = match of_family.first() {
-        Some(ip) => (format!("balancer `{}` is at {ip}, outside the VIP's subnet {net}", host.name), ip.to_string()),
+        Some(ip) => {
+            (format!("balancer `{}` is at {ip}, outside the VIP's subnet {net}", host.name), ip.to_string())
+        }
         None => (
-            format!("balancer `{}` has no address of the family of the VIP {}", host.name, vip.address.addr()),
+            format!(
+                "balancer `{}` has no address of the family of the VIP {}",
+                host.name,
+                vip.address.addr()
+            ),
             "no address of that family".to_owned(),
         ),
     };
@@ -161,7 +173,8 @@ fn interface(scope: &Scope<'_>, host: &Host, place: &str, vip: &Vip, report: &mu
     if !paths.iter().all(|path| scope.sound(&[path])) {
         return;
     }
-    let message = format!("the interface for the VIP {} on balancer `{}` is not known", vip.address.addr(), host.name);
+    let message =
+        format!("the interface for the VIP {} on balancer `{}` is not known", vip.address.addr(), host.name);
     let finding = Diagnostic::error(Code::VipInterface, message)
         .reason("keepalived adds the VIP to a named interface, and khagen cannot look at the host")
         .help("set `loadBalancer.interface`, or the host's `interface`, to the name that `ip -br address` shows");
@@ -189,7 +202,9 @@ fn endpoint(scope: &Scope<'_>, vips: &[(String, &Vip)], report: &mut Report) {
     let endpoint = &cluster.kubernetes.endpoint;
     let mode = cluster.load_balancer.mode;
     let (listens, port_place, who) = match mode {
-        LoadBalancerMode::Keepalived => (cluster.load_balancer.port, "loadBalancer.port", "the balancers listen"),
+        LoadBalancerMode::Keepalived => {
+            (cluster.load_balancer.port, "loadBalancer.port", "the balancers listen")
+        }
         LoadBalancerMode::None => {
             (cluster.kubernetes.bind_port, "kubernetes.apiServer.bindPort", "the API server listens")
         }
@@ -211,7 +226,10 @@ fn endpoint(scope: &Scope<'_>, vips: &[(String, &Vip)], report: &mut Report) {
             if !scope.roles_sound() || ours.iter().any(|host| !scope.sound(&[&path(host, "address")])) {
                 return;
             }
-            (ours.iter().flat_map(|host| host.addresses.cluster.clone()).collect(), "the control plane's address")
+            (
+                ours.iter().flat_map(|host| host.addresses.cluster.clone()).collect(),
+                "the control plane's address",
+            )
         }
         LoadBalancerMode::Keepalived | LoadBalancerMode::External => {
             // A VIP that could not be read, or none for somebody else's balancer, says nothing.

@@ -27,7 +27,9 @@ fn names(scopes: &[Scope<'_>], report: &mut Report) {
         let name = &scope.cluster.name;
         let Some(first) = seen.insert(name, scope) else { continue };
         let finding = Diagnostic::warning(Code::ClusterNameTwice, format!("two clusters are named `{name}`"))
-            .reason("the admin kubeconfigs have the same cluster and context names, so merging them loses one")
+            .reason(
+                "the admin kubeconfigs have the same cluster and context names, so merging them loses one",
+            )
             .help("give one of the clusters another `cluster.name`");
         report.push(join(scope, finding, "cluster.name", first, "cluster.name"));
     }
@@ -36,7 +38,9 @@ fn names(scopes: &[Scope<'_>], report: &mut Report) {
 fn fqdns(scopes: &[Scope<'_>], report: &mut Report) {
     let mut seen: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for (number, scope) in scopes.iter().enumerate() {
-        for host in scope.cluster.hosts.iter().filter(|host| scope.sound(&[&own(host), &path(host, "domain")])) {
+        for host in
+            scope.cluster.hosts.iter().filter(|host| scope.sound(&[&own(host), &path(host, "domain")]))
+        {
             let Some((first, _)) = seen.insert(&host.fqdn, (number, &host.name)) else { continue };
             if first == number {
                 continue;
@@ -56,7 +60,11 @@ fn addresses(scopes: &[Scope<'_>], report: &mut Report) {
     for (number, scope) in scopes.iter().enumerate() {
         let mut mine: Vec<(IpAddr, Holder<'_>)> = Vec::new();
         for host in &scope.cluster.hosts {
-            mine.extend(used(scope, host).into_iter().map(|(key, ip)| (ip, Holder::Host(&host.fqdn, path(host, key)))));
+            mine.extend(
+                used(scope, host)
+                    .into_iter()
+                    .map(|(key, ip)| (ip, Holder::Host(&host.fqdn, path(host, key)))),
+            );
         }
         mine.extend(
             balancers::vips(scope).into_iter().map(|(place, vip)| (vip.address.addr(), Holder::Vip(place))),
@@ -67,7 +75,8 @@ fn addresses(scopes: &[Scope<'_>], report: &mut Report) {
                 continue;
             };
             // The same machine in two clusters is said once, by its name.
-            let same_machine = matches!((before, &holder), (Holder::Host(a, _), Holder::Host(b, _)) if a == b);
+            let same_machine =
+                matches!((before, &holder), (Holder::Host(a, _), Holder::Host(b, _)) if a == b);
             if *first == number || same_machine {
                 continue;
             }
@@ -109,14 +118,12 @@ fn routers(scopes: &[Scope<'_>], report: &mut Report) {
             let id = vip.virtual_router_id;
             let net = vip.address.trunc();
             let others = seen.entry((id, Family::of(vip.address.addr()))).or_default();
-            let clash = others.iter().find(|(first, _, other)| {
-                *first != number && (other.contains(&net) || net.contains(other))
-            });
+            let clash = others
+                .iter()
+                .find(|(first, _, other)| *first != number && (other.contains(&net) || net.contains(other)));
             if let Some((first, before, _)) = clash {
-                let message = format!(
-                    "two clusters use virtualRouterId {id} on {net}{}",
-                    both(&scopes[*first], scope)
-                );
+                let message =
+                    format!("two clusters use virtualRouterId {id} on {net}{}", both(&scopes[*first], scope));
                 let finding = Diagnostic::error(Code::VridInTwoClusters, message)
                     .reason("routers of one id on one network share a virtual MAC address and hear each other's adverts")
                     .help("give each VIP on the network a `virtualRouterId` of its own, 1 to 255");

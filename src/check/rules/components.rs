@@ -171,9 +171,12 @@ fn authorization(scope: &Scope<'_>, report: &mut Report) {
     if missing.is_empty() || !scope.sound(&[&place]) {
         return;
     }
-    let message = format!("`authorization-mode: {value}` leaves out {}", super::named(missing.iter().copied()));
+    let message =
+        format!("`authorization-mode: {value}` leaves out {}", super::named(missing.iter().copied()));
     let finding = Diagnostic::error(Code::AuthorizationMode, message)
-        .reason("kubelets are authorized by Node and everything kubeadm sets up by RBAC, so hosts could not join")
+        .reason(
+            "kubelets are authorized by Node and everything kubeadm sets up by RBAC, so hosts could not join",
+        )
         .help(format!("write `{},{value}`", missing.join(",")));
     report.push(scope.at(finding, &place, ""));
 }

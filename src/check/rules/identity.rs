@@ -45,26 +45,31 @@ fn names(scope: &Scope<'_>, report: &mut Report) {
             continue;
         }
         if let Some(first) = by_fqdn.insert(&host.fqdn, host) {
-            report.push(same(scope, Code::DuplicateFqdn, host, first, "domain", &host.fqdn, "FQDN")
-                .reason("the FQDN names a host's bundle, its certificates and its folder in the review tree")
-                .help("give one of them another `name` or `domain`"));
+            report.push(
+                same(scope, Code::DuplicateFqdn, host, first, "domain", &host.fqdn, "FQDN")
+                    .reason(
+                        "the FQDN names a host's bundle, its certificates and its folder in the review tree",
+                    )
+                    .help("give one of them another `name` or `domain`"),
+            );
         }
         if !host.is_node() {
             continue;
         }
         if let Some(first) = by_node.insert(&host.node_name, host) {
-            report.push(same(scope, Code::DuplicateNodeName, host, first, "nodeName", &host.node_name, "node name")
-                .reason("a Node object has one name; `kubeadm join` refuses a name that a ready node has")
-                .help("give one of them another `nodeName`"));
+            report.push(
+                same(scope, Code::DuplicateNodeName, host, first, "nodeName", &host.node_name, "node name")
+                    .reason("a Node object has one name; `kubeadm join` refuses a name that a ready node has")
+                    .help("give one of them another `nodeName`"),
+            );
         }
     }
 }
 
 fn same_name(scope: &Scope<'_>, host: &Host, copy: usize) -> Diagnostic {
-    let finding =
-        Diagnostic::error(Code::DuplicateHost, format!("two hosts are named `{}`", host.name))
-            .reason("a host's short name is its etcd member name and the name of its files")
-            .help("rename one of them, or remove the entry that is there twice");
+    let finding = Diagnostic::error(Code::DuplicateHost, format!("two hosts are named `{}`", host.name))
+        .reason("a host's short name is its etcd member name and the name of its files")
+        .help("rename one of them, or remove the entry that is there twice");
     let again = scope.places.again(&own(host)).get(copy).copied();
     match (scope.places.at(&own(host)), again) {
         (Some(first), Some(again)) => finding.at(again, "named again here").also(first, "first named here"),
@@ -74,10 +79,17 @@ fn same_name(scope: &Scope<'_>, host: &Host, copy: usize) -> Diagnostic {
 }
 
 fn same(
-    scope: &Scope<'_>, code: Code, host: &Host, first: &Host, key: &str, value: &str, what: &str,
+    scope: &Scope<'_>,
+    code: Code,
+    host: &Host,
+    first: &Host,
+    key: &str,
+    value: &str,
+    what: &str,
 ) -> Diagnostic {
     let message = format!("hosts `{}` and `{}` have the same {what} `{value}`", first.name, host.name);
-    let finding = scope.at(Diagnostic::error(code, message), &path(host, key), format!("{what} `{value}` again"));
+    let finding =
+        scope.at(Diagnostic::error(code, message), &path(host, key), format!("{what} `{value}` again"));
     scope.also(finding, &path(first, key), format!("{what} `{value}` first"))
 }
 
@@ -126,7 +138,8 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
             continue;
         }
         let login = format!("{} port {}", host.ssh.address, host.ssh.port);
-        let message = format!("hosts `{}` and `{}` are reached by the same login, {login}", first.name, host.name);
+        let message =
+            format!("hosts `{}` and `{}` are reached by the same login, {login}", first.name, host.name);
         let finding = Diagnostic::error(Code::DuplicateLogin, message)
             .reason("both bundles would be copied to one machine")
             .help("correct `ssh.address` or `ssh.port` of one of them");
@@ -136,7 +149,9 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
 }
 
 fn lengths(scope: &Scope<'_>, host: &Host, report: &mut Report) {
-    if !host.is_node() || !scope.sound(&[&own(host), &path(host, "nodeName"), "cluster.nodeName", "cluster.domain"]) {
+    if !host.is_node()
+        || !scope.sound(&[&own(host), &path(host, "nodeName"), "cluster.nodeName", "cluster.domain"])
+    {
         return;
     }
     let length = host.node_name.chars().count();
@@ -144,7 +159,10 @@ fn lengths(scope: &Scope<'_>, host: &Host, report: &mut Report) {
     let (code, message, reason) = if length > MAX_NODE_NAME {
         (
             Code::NodeNameTooLong,
-            format!("the node name `{}` has {length} characters, {MAX_NODE_NAME} are allowed", host.node_name),
+            format!(
+                "the node name `{}` has {length} characters, {MAX_NODE_NAME} are allowed",
+                host.node_name
+            ),
             "the kubelet puts it into the label kubernetes.io/hostname, and a label's value ends at 63 characters",
         )
     } else if identity.chars().count() > MAX_COMMON_NAME {
@@ -178,7 +196,10 @@ fn reserved(scope: &Scope<'_>, host: &Host, report: &mut Report) {
     if host.has(crate::model::Role::Etcd) && ETCD_FILES.contains(&host.name.as_str()) {
         let message = format!("an etcd member cannot be named `{}`", host.name);
         let finding = Diagnostic::error(Code::ReservedHostName, message)
-            .reason(format!("its certificate /etc/etcd/pki/{}.crt would replace another file of that name", host.name))
+            .reason(format!(
+                "its certificate /etc/etcd/pki/{}.crt would replace another file of that name",
+                host.name
+            ))
             .help("rename the host");
         report.push(scope.at(finding, &own(host), ""));
     }
@@ -207,10 +228,12 @@ fn endpoint(scope: &Scope<'_>, host: &Host, report: &mut Report) {
 fn dns_domain(scope: &Scope<'_>, report: &mut Report) {
     let cluster = scope.cluster;
     let dns = &cluster.kubernetes.dns_domain;
-    if !scope.sound(&["kubernetes.networking.dnsDomain", "cluster.domain", "kubernetes.controlPlaneEndpoint"]) {
+    if !scope.sound(&["kubernetes.networking.dnsDomain", "cluster.domain", "kubernetes.controlPlaneEndpoint"])
+    {
         return;
     }
-    let within = |name: &str| name == dns || name.strip_suffix(dns.as_str()).is_some_and(|rest| rest.ends_with('.'));
+    let within =
+        |name: &str| name == dns || name.strip_suffix(dns.as_str()).is_some_and(|rest| rest.ends_with('.'));
     let endpoint = &cluster.kubernetes.endpoint.host;
     let (what, other, at) = if within(&cluster.domain) {
         ("cluster.domain", &cluster.domain, "cluster.domain")

@@ -80,9 +80,12 @@ fn sans(scope: &Scope<'_>, report: &mut Report) {
         } else {
             "write an address, a name in lower case, or a wildcard such as `*.example.com`"
         };
-        let finding = Diagnostic::error(Code::CertSan, format!("`{san}` is neither an address nor a DNS name"))
-            .reason("a subject alternative name is an IP address or a DNS name, whose first label may be `*`")
-            .help(looks_like);
+        let finding =
+            Diagnostic::error(Code::CertSan, format!("`{san}` is neither an address nor a DNS name"))
+                .reason(
+                    "a subject alternative name is an IP address or a DNS name, whose first label may be `*`",
+                )
+                .help(looks_like);
         report.push(scope.at(finding, &place, ""));
     }
 }
@@ -100,7 +103,10 @@ fn is_san(text: &str) -> bool {
 /// A DNS-1123 label.
 fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// In kubeadm a duration of zero never ends.
@@ -111,9 +117,12 @@ fn token(scope: &Scope<'_>, report: &mut Report) {
     if !zero || !scope.sound(&[place]) {
         return;
     }
-    let finding = Diagnostic::warning(Code::TokenForever, format!("the bootstrap token with ttl `{ttl}` never expires"))
-        .reason("whoever finds it in an old bundle can join a machine to the cluster")
-        .help("set a ttl such as 24h; `open-joins.sh` opens joining again later");
+    let finding = Diagnostic::warning(
+        Code::TokenForever,
+        format!("the bootstrap token with ttl `{ttl}` never expires"),
+    )
+    .reason("whoever finds it in an old bundle can join a machine to the cluster")
+    .help("set a ttl such as 24h; `open-joins.sh` opens joining again later");
     report.push(scope.at(finding, place, ""));
 }
 
@@ -142,12 +151,25 @@ mod tests {
 
     #[test]
     fn sans_are_addresses_names_and_wildcards() {
-        for good in ["192.0.2.1", "2001:db8::1", "api.example.com", "*.example.com", "localhost", "1a.example"] {
+        for good in
+            ["192.0.2.1", "2001:db8::1", "api.example.com", "*.example.com", "localhost", "1a.example"]
+        {
             assert!(is_san(good), "{good}");
         }
         for bad in [
-            "", "*", "a.*.b", "192.0.2.0/24", "192.0.2.256", "192.0.2.01", "a_b.example", "API.example.com",
-            "https://api.example.com", "api.example.com:6443", "-a.example", "a..b", "example.",
+            "",
+            "*",
+            "a.*.b",
+            "192.0.2.0/24",
+            "192.0.2.256",
+            "192.0.2.01",
+            "a_b.example",
+            "API.example.com",
+            "https://api.example.com",
+            "api.example.com:6443",
+            "-a.example",
+            "a..b",
+            "example.",
         ] {
             assert!(!is_san(bad), "{bad}");
         }

@@ -69,7 +69,11 @@ fn leaf(value: &Value, dotted: &str) -> Option<String> {
 }
 
 fn fields(
-    scope: &Scope<'_>, config: &Value, stem: &str, said: &mut BTreeSet<(Option<Span>, String)>, report: &mut Report,
+    scope: &Scope<'_>,
+    config: &Value,
+    stem: &str,
+    said: &mut BTreeSet<(Option<Span>, String)>,
+    report: &mut Report,
 ) {
     let kubernetes = &scope.cluster.kubernetes;
     let dns: Vec<String> = kubernetes.service_subnets.nth(10).iter().map(ToString::to_string).collect();
@@ -78,15 +82,45 @@ fn fields(
     let table = [
         ("apiVersion", "kubelet.config.k8s.io/v1beta1", "khagen writes this document's version", true),
         ("kind", "KubeletConfiguration", "khagen writes this document's kind", true),
-        ("staticPodPath", "/etc/kubernetes/manifests", "kubeadm writes the control plane's manifests there", true),
+        (
+            "staticPodPath",
+            "/etc/kubernetes/manifests",
+            "kubeadm writes the control plane's manifests there",
+            true,
+        ),
         ("clusterDomain", &kubernetes.dns_domain, "CoreDNS serves `networking.dnsDomain`", true),
-        ("rotateCertificates", "true", "kubeadm forces it on; without it nodes drop out when their certificates expire", true),
-        ("cgroupDriver", "systemd", "containerd is set up for systemd's cgroups, and the two must agree", true),
-        ("authentication.x509.clientCAFile", "/etc/kubernetes/pki/ca.crt", "the API server's client certificate is of that CA", true),
+        (
+            "rotateCertificates",
+            "true",
+            "kubeadm forces it on; without it nodes drop out when their certificates expire",
+            true,
+        ),
+        (
+            "cgroupDriver",
+            "systemd",
+            "containerd is set up for systemd's cgroups, and the two must agree",
+            true,
+        ),
+        (
+            "authentication.x509.clientCAFile",
+            "/etc/kubernetes/pki/ca.crt",
+            "the API server's client certificate is of that CA",
+            true,
+        ),
         ("authentication.webhook.enabled", "true", "the API server asks for it", true),
         ("authorization.mode", "Webhook", "another mode lets every client do everything on the node", true),
-        ("clusterDNS", &dns, "it is the address of CoreDNS's service; only a node-local cache has another", false),
-        ("authentication.anonymous.enabled", "false", "anyone who reaches port 10250 would be a client of the kubelet", false),
+        (
+            "clusterDNS",
+            &dns,
+            "it is the address of CoreDNS's service; only a node-local cache has another",
+            false,
+        ),
+        (
+            "authentication.anonymous.enabled",
+            "false",
+            "anyone who reaches port 10250 would be a client of the kubelet",
+            false,
+        ),
         ("readOnlyPort", "0", "the port serves pods and their environment without authentication", false),
         ("healthzBindAddress", "127.0.0.1", "kubeadm waits for the kubelet there", false),
         ("healthzPort", "10248", "kubeadm waits for the kubelet there", false),
@@ -94,7 +128,9 @@ fn fields(
     for (field, expected, why, fatal) in table {
         let Some(value) = leaf(config, field) else { continue };
         let place = format!("{stem}.{field}");
-        if value == expected || !scope.sound(&[&place, super::networks::SERVICE, "kubernetes.networking.dnsDomain"]) {
+        if value == expected
+            || !scope.sound(&[&place, super::networks::SERVICE, "kubernetes.networking.dnsDomain"])
+        {
             continue;
         }
         if !said.insert((scope.places.at(&place), field.to_owned())) {
@@ -116,8 +152,13 @@ fn fields(
 }
 
 fn flag(
-    scope: &Scope<'_>, host: &Host, name: &str, value: &str, place: &str,
-    said: &mut BTreeSet<(Option<Span>, String)>, report: &mut Report,
+    scope: &Scope<'_>,
+    host: &Host,
+    name: &str,
+    value: &str,
+    place: &str,
+    said: &mut BTreeSet<(Option<Span>, String)>,
+    report: &mut Report,
 ) {
     let version = scope.cluster.kubernetes.version;
     let (message, reason, help) = match name {
@@ -127,7 +168,10 @@ fn flag(
             "remove it".to_owned(),
         ),
         "hostname-override" if value != host.node_name => (
-            format!("`hostname-override: {value}` differs from the node name `{}` of host `{}`", host.node_name, host.name),
+            format!(
+                "`hostname-override: {value}` differs from the node name `{}` of host `{}`",
+                host.node_name, host.name
+            ),
             "kubeadm registers the node under its node name, and the kubelet's certificate is for that name",
             "remove it, and set the host's `nodeName`".to_owned(),
         ),
@@ -200,9 +244,12 @@ fn proxy(scope: &Scope<'_>, report: &mut Report) {
     let kubernetes = &scope.cluster.kubernetes;
     let mode = kubernetes.kube_proxy_mode;
     if mode == KubeProxyMode::None && !kubernetes.kube_proxy_config.is_empty() && scope.sound(&[PROXY]) {
-        let finding = Diagnostic::error(Code::ProxyFieldOwned, "kube-proxy is configured, and `kubeProxy.mode` is none")
-            .reason("kubeadm installs no kube-proxy then, and the settings would be lost")
-            .help("remove the settings, or choose a mode");
+        let finding = Diagnostic::error(
+            Code::ProxyFieldOwned,
+            "kube-proxy is configured, and `kubeProxy.mode` is none",
+        )
+        .reason("kubeadm installs no kube-proxy then, and the settings would be lost")
+        .help("remove the settings, or choose a mode");
         let finding = scope.at(finding, PROXY, "");
         report.push(scope.also(finding, "kubernetes.kubeProxy.mode", "none"));
         return;
@@ -213,7 +260,11 @@ fn proxy(scope: &Scope<'_>, report: &mut Report) {
         ("kind", "KubeProxyConfiguration", "khagen writes this document's kind"),
         ("mode", mode.as_str(), "`kubeProxy.mode` decides it"),
         ("clusterCIDR", &pods, "`networking.podSubnet` decides it"),
-        ("clientConnection.kubeconfig", "/var/lib/kube-proxy/kubeconfig.conf", "kubeadm mounts the kubeconfig there"),
+        (
+            "clientConnection.kubeconfig",
+            "/var/lib/kube-proxy/kubeconfig.conf",
+            "kubeadm mounts the kubeconfig there",
+        ),
         ("hostnameOverride", "", "the configuration is one for all nodes, and a name belongs to one"),
     ] {
         let Some(value) = leaf(&kubernetes.kube_proxy_config, field) else { continue };

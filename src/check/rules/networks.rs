@@ -74,7 +74,9 @@ fn hosts_within(scope: &Scope<'_>, nets: &[Network], report: &mut Report) {
             .cluster
             .hosts
             .iter()
-            .flat_map(|host| identity::used(scope, host).into_iter().map(move |(key, ip)| (host, path(host, key), ip)))
+            .flat_map(|host| {
+                identity::used(scope, host).into_iter().map(move |(key, ip)| (host, path(host, key), ip))
+            })
             .filter(|(_, _, ip)| network.net.contains(ip))
             .collect();
         let Some((first, _, ip)) = within.first() else { continue };
@@ -124,8 +126,7 @@ fn family_order(scope: &Scope<'_>, report: &mut Report) {
     if pods.is_empty() || services.is_empty() || pods == services {
         return;
     }
-    let message =
-        format!("podSubnet is {}, serviceSubnet is {}", written(&pods), written(&services));
+    let message = format!("podSubnet is {}, serviceSubnet is {}", written(&pods), written(&services));
     let finding = Diagnostic::error(Code::FamilyOrder, message)
         .reason("pods and services need the same families, and the first one is the cluster's primary family in both")
         .help("give both subnets the same families in the same order");
@@ -205,13 +206,25 @@ fn node_families(scope: &Scope<'_>, host: &Host, report: &mut Report) {
     let missing: Vec<Family> = needed.iter().copied().filter(|family| !has.contains(family)).collect();
     let (message, help) = if let Some(family) = missing.first() {
         (
-            format!("host `{}` has no {} address, the cluster's services are {}", host.name, word(*family), written(&needed)),
-            format!("give the host `address: [{}]`", needed.iter().map(|f| word(*f)).collect::<Vec<_>>().join(", ")),
+            format!(
+                "host `{}` has no {} address, the cluster's services are {}",
+                host.name,
+                word(*family),
+                written(&needed)
+            ),
+            format!(
+                "give the host `address: [{}]`",
+                needed.iter().map(|f| word(*f)).collect::<Vec<_>>().join(", ")
+            ),
         )
     } else if primary != own_primary {
         (
-            format!("the first address of host `{}` is {}, the cluster's first service subnet is {}",
-                host.name, word(*own_primary), word(*primary)),
+            format!(
+                "the first address of host `{}` is {}, the cluster's first service subnet is {}",
+                host.name,
+                word(*own_primary),
+                word(*primary)
+            ),
             format!("write the {} address first", word(*primary)),
         )
     } else {
@@ -235,9 +248,17 @@ fn reach(scope: &Scope<'_>, report: &mut Report) {
     let control_planes = scope.with_role(Role::ControlPlane);
     for member in scope.with_role(Role::Etcd) {
         let ip = member.addresses.primary();
-        unreached(scope, &control_planes, ip, &path(member, "address"), &format!("etcd member `{}`", member.name), report);
+        unreached(
+            scope,
+            &control_planes,
+            ip,
+            &path(member, "address"),
+            &format!("etcd member `{}`", member.name),
+            report,
+        );
     }
-    if scope.cluster.load_balancer.mode == LoadBalancerMode::Keepalived && scope.sound(&["loadBalancer.mode"]) {
+    if scope.cluster.load_balancer.mode == LoadBalancerMode::Keepalived && scope.sound(&["loadBalancer.mode"])
+    {
         let balancers = scope.with_role(Role::LoadBalancer);
         for host in &control_planes {
             let what = format!("control plane `{}`", host.name);
@@ -247,7 +268,14 @@ fn reach(scope: &Scope<'_>, report: &mut Report) {
     if let Some(ip) = scope.cluster.kubernetes.endpoint.ip()
         && scope.sound(&["kubernetes.controlPlaneEndpoint"])
     {
-        unreached(scope, &scope.nodes(), ip, "kubernetes.controlPlaneEndpoint", "controlPlaneEndpoint", report);
+        unreached(
+            scope,
+            &scope.nodes(),
+            ip,
+            "kubernetes.controlPlaneEndpoint",
+            "controlPlaneEndpoint",
+            report,
+        );
     }
 }
 

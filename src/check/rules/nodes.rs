@@ -61,7 +61,11 @@ fn labels(scope: &Scope<'_>, host: &Host, said: &mut BTreeSet<(Option<Span>, Str
         if said.insert((scope.places.at(&place), message.clone())) {
             let finding = Diagnostic::error(Code::LabelReserved, message).reason(reason).help(help);
             let finding = scope.at(finding, &place, "");
-            report.push(if key == ZONE { scope.also(finding, &path(host, "zone"), "the zone") } else { finding });
+            report.push(if key == ZONE {
+                scope.also(finding, &path(host, "zone"), "the zone")
+            } else {
+                finding
+            });
         }
     }
 }
@@ -74,7 +78,8 @@ fn taints(scope: &Scope<'_>, host: &Host, said: &mut BTreeSet<(Option<Span>, Str
         if !scope.sound(&[&at]) {
             continue;
         }
-        let before = taints.iter().take(n).position(|other| other.key == taint.key && other.effect == taint.effect);
+        let before =
+            taints.iter().take(n).position(|other| other.key == taint.key && other.effect == taint.effect);
         let (message, reason, help) = if !EFFECTS.contains(&taint.effect.as_str()) {
             (
                 format!("a taint has no effect `{}`", taint.effect),

@@ -110,7 +110,12 @@ fn clash(scope: &Scope<'_>, host: &Host, a: &Listener, b: &Listener) -> Diagnost
 }
 
 /// kube-proxy sends a node port to whichever service got it, past the program that listens there.
-fn node_ports(scope: &Scope<'_>, host: &Host, done: &mut BTreeMap<(u16, String), usize>, report: &mut Report) {
+fn node_ports(
+    scope: &Scope<'_>,
+    host: &Host,
+    done: &mut BTreeMap<(u16, String), usize>,
+    report: &mut Report,
+) {
     let args = &scope.cluster.kubernetes.api_server.extra_args;
     let own_range = args.iter().any(|(name, _)| name == "service-node-port-range");
     if !host.is_node() || own_range || scope.cluster.kubernetes.kube_proxy_mode == KubeProxyMode::None {

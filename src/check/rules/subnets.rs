@@ -38,7 +38,8 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     }
     let pods = &kubernetes.pod_subnets;
     for net in pods.0.iter().filter(|net| addresses(net) < MIN_POD) {
-        let message = format!("podSubnet {net} has {} addresses, kubeadm wants {MIN_POD} at least", addresses(net));
+        let message =
+            format!("podSubnet {net} has {} addresses, kubeadm wants {MIN_POD} at least", addresses(net));
         let finding = Diagnostic::error(Code::PodSubnetSize, message)
             .reason("kubeadm refuses a pod subnet that cannot hold its own pods")
             .help("choose a larger podSubnet, /16 for instance");
@@ -68,14 +69,19 @@ fn services(scope: &Scope<'_>, subnets: &Subnets, report: &mut Report) {
         let bits = net.max_prefix_len() - net.prefix_len();
         let (message, reason, help) = if addresses(net) < MIN_SERVICE {
             (
-                format!("serviceSubnet {net} has {} addresses, kubeadm wants {MIN_SERVICE} at least", addresses(net)),
+                format!(
+                    "serviceSubnet {net} has {} addresses, kubeadm wants {MIN_SERVICE} at least",
+                    addresses(net)
+                ),
                 "the API server's service takes the first address and CoreDNS the tenth",
                 format!("choose a /{} or larger", net.max_prefix_len() - 4),
             )
         } else if bits > MAX_SERVICE_BITS {
             let least = net.max_prefix_len() - MAX_SERVICE_BITS;
             (
-                format!("serviceSubnet {net} leaves {bits} bits for services, kubeadm takes {MAX_SERVICE_BITS} at most"),
+                format!(
+                    "serviceSubnet {net} leaves {bits} bits for services, kubeadm takes {MAX_SERVICE_BITS} at most"
+                ),
                 "the API server keeps a bitmap of service addresses",
                 format!("choose a /{least} or smaller"),
             )
@@ -103,14 +109,26 @@ fn mask_flags(scope: &Scope<'_>, pods: &Subnets, report: &mut Report) -> bool {
     let v6 = first.addr().is_ipv6();
     let given = |name| argument(scope, name).is_some();
     let (wrong, message, help) = if dual && given(MASK) {
-        (MASK, format!("`{MASK}` cannot be used with two pod subnets, {}", pods.joined()), format!("use `{MASK_V4}` and `{MASK_V6}`"))
+        (
+            MASK,
+            format!("`{MASK}` cannot be used with two pod subnets, {}", pods.joined()),
+            format!("use `{MASK_V4}` and `{MASK_V6}`"),
+        )
     } else if !dual && given(MASK) && (given(MASK_V4) || given(MASK_V6)) {
         let other = if given(MASK_V4) { MASK_V4 } else { MASK_V6 };
         (other, format!("`{MASK}` and `{other}` cannot be used together"), format!("remove `{MASK}`"))
     } else if !dual && v6 && given(MASK_V4) {
-        (MASK_V4, format!("`{MASK_V4}` cannot be used with the IPv6 podSubnet {first}"), format!("use `{MASK_V6}`"))
+        (
+            MASK_V4,
+            format!("`{MASK_V4}` cannot be used with the IPv6 podSubnet {first}"),
+            format!("use `{MASK_V6}`"),
+        )
     } else if !dual && !v6 && given(MASK_V6) {
-        (MASK_V6, format!("`{MASK_V6}` cannot be used with the IPv4 podSubnet {first}"), format!("use `{MASK_V4}`"))
+        (
+            MASK_V6,
+            format!("`{MASK_V6}` cannot be used with the IPv4 podSubnet {first}"),
+            format!("use `{MASK_V4}`"),
+        )
     } else {
         return true;
     };
@@ -146,7 +164,10 @@ fn node_mask_fits(scope: &Scope<'_>, net: &IpNet, mask: u8, place: &str, report:
             format!("a node's range is a /{seen}")
         };
         let (message, help) = if seen > net.max_prefix_len() {
-            (format!("a node's range cannot be a /{seen}"), format!("write a mask of {} at most", net.max_prefix_len()))
+            (
+                format!("a node's range cannot be a /{seen}"),
+                format!("write a mask of {} at most", net.max_prefix_len()),
+            )
         } else if seen < net.prefix_len() {
             (
                 format!("podSubnet {net} is smaller than a node's range: {whose}"),
@@ -163,13 +184,18 @@ fn node_mask_fits(scope: &Scope<'_>, net: &IpNet, mask: u8, place: &str, report:
                     "podSubnet {net} is {} bits larger than a node's range, kubeadm takes {MAX_MASK_DIFFERENCE} at most: {whose}",
                     seen - net.prefix_len()
                 ),
-                format!("choose a podSubnet of /{} or smaller, or a shorter mask for nodes", seen - MAX_MASK_DIFFERENCE),
+                format!(
+                    "choose a podSubnet of /{} or smaller, or a shorter mask for nodes",
+                    seen - MAX_MASK_DIFFERENCE
+                ),
             )
         } else {
             continue;
         };
         let finding = Diagnostic::error(Code::NodeMask, message)
-            .reason("kube-controller-manager cuts podSubnet into one range per node and keeps a bitmap of them")
+            .reason(
+                "kube-controller-manager cuts podSubnet into one range per node and keeps a bitmap of them",
+            )
             .help(help);
         let finding = scope.at(finding, POD, net.to_string());
         report.push(scope.also(finding, place, "the nodes' mask"));
@@ -193,12 +219,18 @@ fn capacity(scope: &Scope<'_>, net: &IpNet, mask: u8, place: &str, report: &mut 
         net.prefix_len()
     );
     let help = if need <= mask {
-        format!("choose a podSubnet of /{} or larger, or a mask for nodes of {} or longer", mask - need, net.prefix_len() + need)
+        format!(
+            "choose a podSubnet of /{} or larger, or a mask for nodes of {} or longer",
+            mask - need,
+            net.prefix_len() + need
+        )
     } else {
         "choose a larger podSubnet".to_owned()
     };
     let finding = Diagnostic::error(Code::PodSubnetTooSmall, message)
-        .reason("kube-controller-manager gives every node a range of its own; a node without one runs no pods")
+        .reason(
+            "kube-controller-manager gives every node a range of its own; a node without one runs no pods",
+        )
         .help(help);
     let finding = scope.at(finding, POD, format!("{ranges} ranges"));
     report.push(scope.also(finding, place, format!("a node's range is a /{mask}")));
@@ -229,7 +261,8 @@ fn max_pods(scope: &Scope<'_>, net: &IpNet, mask: u8, report: &mut Report) {
     for ((place, pods), hosts) in over {
         let default = if place == POD { " (the kubelet's default)" } else { "" };
         let message = format!(
-            "{} takes {pods} pods{default} and has room for {room}: a /{mask} of {net} has 2^{bits} - 2 addresses",
+            "a node takes {pods} pods{default} and its range has room for {room}: a /{mask} of {net} has 2^{bits} - 2 \
+             addresses; so on {}",
             named(hosts.iter().map(|host| host.name.as_str())),
         );
         let finding = Diagnostic::error(Code::MaxPods, message)

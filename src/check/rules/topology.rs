@@ -27,9 +27,10 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
 
 fn present(scope: &Scope<'_>, role: Role, hosts: &[&Host], why: &str, report: &mut Report) {
     if hosts.is_empty() {
-        let finding = Diagnostic::error(Code::RoleMissing, format!("no host has the role `{}`", role.as_str()))
-            .reason(format!("a cluster cannot do without: {why}"))
-            .help(format!("give one host or more `roles: [{}]`", role.as_str()));
+        let finding =
+            Diagnostic::error(Code::RoleMissing, format!("no host has the role `{}`", role.as_str()))
+                .reason(format!("a cluster cannot do without: {why}"))
+                .help(format!("give one host or more `roles: [{}]`", role.as_str()));
         report.push(scope.at(finding, "hosts", ""));
     }
 }
@@ -67,7 +68,8 @@ fn members(scope: &Scope<'_>, etcd: &[&Host], report: &mut Report) {
 
 fn single_control_plane(scope: &Scope<'_>, hosts: &[&Host], report: &mut Report) {
     let [only] = hosts else { return };
-    let message = format!("the cluster has one control plane, `{}`, and survives the loss of none", only.name);
+    let message =
+        format!("the cluster has one control plane, `{}`, and survives the loss of none", only.name);
     let finding = Diagnostic::warning(Code::SingleControlPlane, message)
         .reason("without an API server nothing is scheduled, healed or changed; beside an external etcd any number from two on survives the loss of all but one")
         .help("give two hosts or more the role `control-plane`");
@@ -88,9 +90,12 @@ fn balancers(scope: &Scope<'_>, control_planes: &[&Host], report: &mut Report) {
             report.push(scope.at(finding, "loadBalancer.mode", ""));
         }
         (LoadBalancerMode::Keepalived, [only]) => {
-            let message = format!("the cluster has one balancer, `{}`, and survives the loss of none", only.name);
+            let message =
+                format!("the cluster has one balancer, `{}`, and survives the loss of none", only.name);
             let finding = Diagnostic::warning(Code::SingleBalancer, message)
-                .reason("with the only balancer gone no host reaches the VIP, however many control planes live")
+                .reason(
+                    "with the only balancer gone no host reaches the VIP, however many control planes live",
+                )
                 .help("give a second host the role `load-balancer`");
             report.push(scope.at(finding, &own(only), ""));
         }
@@ -113,10 +118,14 @@ fn balancers(scope: &Scope<'_>, control_planes: &[&Host], report: &mut Report) {
         _ => {}
     }
     if mode == LoadBalancerMode::None && control_planes.len() > 1 {
-        let message =
-            format!("`loadBalancer.mode` is none, and the cluster has {}", count(control_planes.len(), "control plane"));
+        let message = format!(
+            "`loadBalancer.mode` is none, and the cluster has {}",
+            count(control_planes.len(), "control plane")
+        );
         let finding = Diagnostic::error(Code::NoBalancer, message)
-            .reason("without a balancer controlPlaneEndpoint leads to one of them, and the others serve nobody")
+            .reason(
+                "without a balancer controlPlaneEndpoint leads to one of them, and the others serve nobody",
+            )
             .help("set `loadBalancer.mode` to keepalived or external, or keep one control plane");
         let finding = scope.at(finding, "loadBalancer.mode", "");
         report.push(match control_planes.get(1) {
@@ -136,9 +145,11 @@ pub(super) fn mode_word(mode: LoadBalancerMode) -> &'static str {
 
 /// A zone is what fails at once. Only zones that the user named are judged.
 fn zones(scope: &Scope<'_>, report: &mut Report) {
-    for (role, what) in
-        [(Role::Etcd, "etcd members"), (Role::LoadBalancer, "balancers"), (Role::ControlPlane, "control planes")]
-    {
+    for (role, what) in [
+        (Role::Etcd, "etcd members"),
+        (Role::LoadBalancer, "balancers"),
+        (Role::ControlPlane, "control planes"),
+    ] {
         let hosts = scope.with_role(role);
         let n = hosts.len();
         let mut by_zone: BTreeMap<&str, Vec<&Host>> = BTreeMap::new();
@@ -149,7 +160,8 @@ fn zones(scope: &Scope<'_>, report: &mut Report) {
         }
         // One host is in one zone whatever one does; so are two members of three.
         let (least, fatal) = if role == Role::Etcd { (3, n / 2 + 1) } else { (2, n) };
-        let Some((zone, within)) = by_zone.iter().find(|(_, within)| n >= least && within.len() >= fatal) else {
+        let Some((zone, within)) = by_zone.iter().find(|(_, within)| n >= least && within.len() >= fatal)
+        else {
             continue;
         };
         let (message, reason, help) = if role == Role::Etcd {

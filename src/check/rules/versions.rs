@@ -94,25 +94,28 @@ fn etcd_minimum(scope: &Scope<'_>, known: &KubernetesMinor, report: &mut Report)
 fn proxy_mode(scope: &Scope<'_>, known: &KubernetesMinor, report: &mut Report) {
     let minor = known.minor;
     let finding = match (scope.cluster.kubernetes.kube_proxy_mode, known.nftables) {
-        (KubeProxyMode::Nftables, Nftables::Absent | Nftables::Alpha) => {
-            Diagnostic::error(Code::ProxyModeUnavailable, format!("kube-proxy of 1.{minor} has no mode nftables"))
-                .reason(if known.nftables == Nftables::Alpha {
-                    "the mode is alpha there and its feature gate is off, so kube-proxy does not start"
-                } else {
-                    "kube-proxy does not start with a mode that it does not know"
-                })
-                .help("set `kubeProxy.mode: iptables`, or use Kubernetes 1.33 or newer")
-        }
-        (KubeProxyMode::Nftables, Nftables::Beta) => {
-            Diagnostic::warning(Code::ProxyModeBeta, format!("kube-proxy's mode nftables is beta in 1.{minor}"))
-                .reason("it is generally available from 1.33 on")
-                .help("set `kubeProxy.mode: iptables`, or use Kubernetes 1.33 or newer")
-        }
-        (KubeProxyMode::Ipvs, _) if known.ipvs_deprecated => {
-            Diagnostic::warning(Code::ProxyModeDeprecated, format!("kube-proxy's mode ipvs is deprecated in 1.{minor}"))
-                .reason("it is deprecated since 1.35 and will be removed (KEP-5495)")
-                .help("set `kubeProxy.mode: nftables`")
-        }
+        (KubeProxyMode::Nftables, Nftables::Absent | Nftables::Alpha) => Diagnostic::error(
+            Code::ProxyModeUnavailable,
+            format!("kube-proxy of 1.{minor} has no mode nftables"),
+        )
+        .reason(if known.nftables == Nftables::Alpha {
+            "the mode is alpha there and its feature gate is off, so kube-proxy does not start"
+        } else {
+            "kube-proxy does not start with a mode that it does not know"
+        })
+        .help("set `kubeProxy.mode: iptables`, or use Kubernetes 1.33 or newer"),
+        (KubeProxyMode::Nftables, Nftables::Beta) => Diagnostic::warning(
+            Code::ProxyModeBeta,
+            format!("kube-proxy's mode nftables is beta in 1.{minor}"),
+        )
+        .reason("it is generally available from 1.33 on")
+        .help("set `kubeProxy.mode: iptables`, or use Kubernetes 1.33 or newer"),
+        (KubeProxyMode::Ipvs, _) if known.ipvs_deprecated => Diagnostic::warning(
+            Code::ProxyModeDeprecated,
+            format!("kube-proxy's mode ipvs is deprecated in 1.{minor}"),
+        )
+        .reason("it is deprecated since 1.35 and will be removed (KEP-5495)")
+        .help("set `kubeProxy.mode: nftables`"),
         _ => return,
     };
     let finding = scope.at(finding, PROXY, "");
@@ -151,9 +154,12 @@ fn etcd_limits(scope: &Scope<'_>, report: &mut Report) {
     }
     let quota = "etcd.quotaBackendBytes";
     if etcd.quota_backend_bytes > MAX_QUOTA && scope.sound(&[quota]) {
-        let message = format!("quotaBackendBytes {} is more than 8 GiB ({MAX_QUOTA})", etcd.quota_backend_bytes);
+        let message =
+            format!("quotaBackendBytes {} is more than 8 GiB ({MAX_QUOTA})", etcd.quota_backend_bytes);
         let finding = Diagnostic::warning(Code::EtcdQuota, message)
-            .reason("etcd reads all of it at start and sends all of it to a new member; beyond 8 GiB it warns")
+            .reason(
+                "etcd reads all of it at start and sends all of it to a new member; beyond 8 GiB it warns",
+            )
             .help(format!("set quotaBackendBytes to {MAX_QUOTA} or less"));
         report.push(scope.at(finding, quota, ""));
     }
