@@ -107,9 +107,12 @@ fn twice(ip: IpAddr, before: (&Scope<'_>, &Holder<'_>), again: (&Scope<'_>, &Hol
     join(again.0, finding, &place(again.1), before.0, &place(before.1))
 }
 
+/// The number of the cluster, the place of the VIP, its network.
+type Router = (usize, String, ipnet::IpNet);
+
 /// VRRP tells instances apart by the virtual router id alone (RFC 9568 section 7.1), per network and family.
 fn routers(scopes: &[Scope<'_>], report: &mut Report) {
-    let mut seen: BTreeMap<(u8, Family), Vec<(usize, String, ipnet::IpNet)>> = BTreeMap::new();
+    let mut seen: BTreeMap<(u8, Family), Vec<Router>> = BTreeMap::new();
     for (number, scope) in scopes.iter().enumerate() {
         if scope.cluster.load_balancer.mode != LoadBalancerMode::Keepalived {
             continue;

@@ -34,7 +34,7 @@ fn names(scope: &Scope<'_>, report: &mut Report) {
     let mut by_node: BTreeMap<&str, &Host> = BTreeMap::new();
     let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
     for host in &scope.cluster.hosts {
-        if by_name.get(host.name.as_str()).is_some() {
+        if by_name.contains_key(host.name.as_str()) {
             let copy = copies.entry(&host.name).or_default();
             report.push(same_name(scope, host, *copy));
             *copy += 1;
