@@ -84,6 +84,172 @@ catalogue! {
         "Documents are merged key by key and the order of files has no meaning, so a setting can have one place only. Only `hosts` lists are appended; `schema` may repeat if it is equal.";
     MergeKind "KH0103" "two documents disagree on what a key holds"
         "A map can only be merged with a map. One of the two places is mistaken.";
+
+    // KH02: names and addresses. KH0220 and above: identity across hosts and clusters.
+    DuplicateHost "KH0220" "two hosts of one name"
+        "A host's short name is its etcd member name, the stem of its certificates and the key of its entry in the ledger. Two hosts cannot share it, in different domains neither.";
+    DuplicateFqdn "KH0221" "two hosts of one FQDN"
+        "The FQDN, short name and domain joined, names a host's bundle, its certificates and its folder in the review tree.";
+    DuplicateNodeName "KH0222" "two nodes of one name"
+        "A Node object has one name. `kubeadm join` refuses a name that a ready node has, and an unready one would be taken over.";
+    DuplicateAddress "KH0223" "two hosts of one address"
+        "Traffic for one machine would reach the other. Each address, that of etcd's peers included, belongs to one host.";
+    NodeNameTooLong "KH0224" "a node name is too long"
+        "The kubelet writes the node name into the label kubernetes.io/hostname, and a label's value ends at 63 characters. `cluster.nodeName: short` or a `nodeName` of the host's own makes it shorter.";
+    ClientNameTooLong "KH0225" "a client's name does not fit a certificate"
+        "A client certificate carries its user in the common name, which RFC 5280 ends at 64 characters (ub-common-name). A kubelet is `system:node:` and the node name, so 52 characters are left. Only server certificates may do without a common name.";
+    EndpointIsHost "KH0226" "the endpoint is named as a host"
+        "With balancers, controlPlaneEndpoint must lead to the VIP. A name that is also a host's leads to that host wherever /etc/hosts or DNS answers for it.";
+    DuplicateLogin "KH0227" "two hosts are reached by one login"
+        "The distribution script would copy two hosts' bundles to one machine.";
+    ReservedHostName "KH0228" "a host's name is taken"
+        "`operator` names the operator's bundle; `etcd-ca`, `etcd-peer-ca` and `etcd-health-client` name files under /etc/etcd/pki.";
+    DnsDomainOverlap "KH0229" "the cluster's DNS domain holds the hosts' names"
+        "CoreDNS answers for all of networking.dnsDomain and asks no other server about it, so pods would not resolve hosts or the endpoint within it.";
+    FqdnInTwoClusters "KH0240" "a host is in two clusters"
+        "A machine runs one kubelet and one etcd. Its bundle, identity and ledger entry belong to one cluster.";
+    AddressInTwoClusters "KH0241" "an address is used in two clusters"
+        "The clusters of one inventory share a network. Clusters on networks that do not meet may use the same addresses: give each an inventory of its own.";
+    ClusterNameTwice "KH0242" "two clusters of one name"
+        "The admin kubeconfigs of both name their cluster, user and context alike, so that merging them loses one.";
+
+    // KH03: networks.
+    FamilyOrder "KH0300" "pod and service subnets differ in family"
+        "Pods and services need the same families, and the first subnet of each decides the cluster's primary family.";
+    HostFamily "KH0301" "a node has no address of a family that the cluster needs"
+        "The API server does not start when the family of its advertised address differs from that of the first service subnet, and a node of a dual-stack cluster needs an address of each family, the primary one first.";
+    NoCommonFamily "KH0302" "a host cannot reach another"
+        "Control planes must reach every etcd member, balancers every control plane, and every node the endpoint. A host without an address of the family cannot.";
+    NetworksOverlap "KH0303" "networks overlap"
+        "An address must say whether it is a pod's, a service's or one that the user's load balancers announce. kubeadm accepts overlapping networks, and the cluster fails later in ways that are hard to find.";
+    HostInNetwork "KH0304" "a host lies within the pods', services' or external network"
+        "Nodes route such a network to pods, services or nowhere, and do not reach the host any more.";
+    VipInNetwork "KH0305" "a VIP lies within the pods', services' or external network"
+        "Nodes route such a network to pods, services or nowhere, and do not reach the API servers any more.";
+    VipIsHost "KH0306" "a VIP is a host's address"
+        "A VIP moves between balancers. A machine that has the address for itself answers beside them.";
+    VipTwice "KH0307" "a VIP is listed twice"
+        "Each VIP is one VRRP instance, and two would fight for the address.";
+    BalancerOutsideVip "KH0308" "a balancer is outside the VIP's subnet"
+        "VRRP speaks on one link, and neighbours look for the VIP there by ARP or neighbour discovery. The VIP's prefix length is that of the balancers' network, not /32.";
+    AddressNotUsable "KH0309" "an address cannot be a host's or a VIP"
+        "Loopback, link-local, multicast, unspecified, broadcast and network addresses lead to no machine, or not to the same one from everywhere. kubeadm refuses some of them.";
+    ServiceSubnetSize "KH0310" "a service subnet of a size that kubeadm refuses"
+        "kubeadm wants ten addresses at least (CoreDNS takes the tenth) and 20 bits at most: an IPv4 /12 to /28, an IPv6 /108 to /124.";
+    PodSubnetSize "KH0311" "a pod subnet of a size that kubeadm refuses"
+        "kubeadm wants 14 addresses at least, that is a /28 or larger.";
+    NodeMask "KH0312" "pod subnet and nodes' mask do not go together"
+        "kube-controller-manager cuts podSubnet into one range per node, of /24 (IPv4) and /64 (IPv6) unless flags say otherwise. A range cannot be larger than podSubnet, nor more than 16 bits smaller. kubeadm reads node-cidr-mask-size-ipv4 and -ipv6 only.";
+    NodeMaskFlags "KH0313" "flags for the nodes' mask that exclude each other"
+        "kube-controller-manager takes node-cidr-mask-size with one pod subnet only, not beside the flags for a family, and a family's flag only if there are pods of that family.";
+    PodSubnetTooSmall "KH0314" "the pod subnet is too small for the hosts"
+        "Every node gets a range of its own out of podSubnet: 2^(node mask - pod mask) nodes fit. Leave room for those to come: the subnet cannot change later. Where the CNI hands out addresses itself, set the controller manager's `allocate-node-cidrs` to \"false\".";
+    MaxPods "KH0315" "a node takes more pods than its range has addresses"
+        "The scheduler fills a node up to the kubelet's maxPods (110 by default). A /24 has 254 addresses, a /26 62.";
+    VipInTwoClusters "KH0316" "a VIP is in two clusters"
+        "Two pairs of balancers would fight for one address.";
+
+    // KH04: topology, roles, ports.
+    RoleMissing "KH0400" "a role without a host"
+        "Every cluster needs an etcd member and a control plane, and one with `loadBalancer.mode: keepalived` a balancer.";
+    BalancerUnused "KH0401" "a balancer that the mode does not use"
+        "khagen sets up balancers in mode keepalived only. With external somebody else serves the endpoint, with none the one control plane does.";
+    SingleEtcd "KH0403" "one etcd member"
+        "With the member's disk the cluster's whole state is lost. Three members survive the loss of one, five of two.";
+    EvenEtcd "KH0404" "an even number of etcd members"
+        "etcd works while more than half of the members do. An even number survives no more losses than one fewer would, and waits for one more at every write.";
+    ManyEtcd "KH0405" "more than seven etcd members"
+        "Every write waits for a majority of the disks. Seven members survive the loss of three already.";
+    SingleControlPlane "KH0406" "one control plane"
+        "Without it workloads go on, and nothing is scheduled, healed or changed. Beside an external etcd two control planes are fine, and an even number too.";
+    SingleBalancer "KH0407" "one balancer"
+        "Everything reaches the API servers through the VIP, and it has nowhere to move.";
+    ZoneMajority "KH0408" "a zone whose failure stops the cluster"
+        "A zone is what fails at once: a rack, a power feed, a room. With more than half of the etcd members in one, or all balancers or all control planes, its failure stops the cluster. Two zones cannot hold a majority of etcd apart: that takes a third.";
+    NoBalancer "KH0409" "several control planes without a balancer"
+        "`loadBalancer.mode: none` means that controlPlaneEndpoint leads to the one control plane.";
+    PortClash "KH0410" "two programs on one port of a host"
+        "A port belongs to one program. kubeadm tries each port of its own on every address, so that a balancer on a control plane needs another port than the API server even if it listens on the VIP alone.";
+    NodePortRange "KH0411" "a port within the node ports of a node"
+        "kube-proxy sends a node port to the service that was given it, past the program that listens there. The range is 30000-32767 unless service-node-port-range says otherwise.";
+    EndpointPort "KH0412" "the endpoint's port is not the one that is served"
+        "Every kubeconfig and every joining host connects to controlPlaneEndpoint: the balancers' port with keepalived, the API server's without balancers.";
+    EndpointNotVip "KH0413" "the endpoint's address is not the one that is served"
+        "An address in controlPlaneEndpoint must be a VIP, or without balancers the control plane's own.";
+    VipMissing "KH0414" "no VIP"
+        "`loadBalancer.mode: keepalived` moves an address between the balancers; `loadBalancer.vip` says which.";
+    VipUnused "KH0415" "a VIP that nothing serves"
+        "`loadBalancer.mode: none` sets up no balancer.";
+    VridTwice "KH0416" "two VRRP instances of one router id"
+        "Instances of one family on one link are told apart by their virtual router id, 1 to 255, and share a MAC address made of it (RFC 9568).";
+    VipInterface "KH0417" "the interface for a VIP is not known"
+        "keepalived adds the VIP to a named interface. It is given with the VIP, in `loadBalancer.interface`, or as the host's `interface` (also in `defaults`, `roles` and `groups`).";
+    VridInTwoClusters "KH0418" "two clusters use one router id on one network"
+        "The balancers of both would hear each other's adverts and lose their VIPs to each other.";
+
+    // KH05: versions, kubeadm, etcd.
+    UnknownMinor "KH0500" "a minor of Kubernetes that this khagen does not know"
+        "Flags, images and kubeadm's documents differ between minors. A patch level never matters: any of a known minor is accepted.";
+    EndOfLife "KH0501" "a minor of Kubernetes past its end of life"
+        "The project mends the three latest minors, each for about fourteen months. The finding depends on the day and on nothing that is built.";
+    UnknownEtcdLine "KH0502" "a line of etcd that this khagen does not know"
+        "etcd exits at a flag that it does not know, and 3.5, 3.6 and 3.7 differ in theirs.";
+    EtcdTooOld "KH0503" "etcd is too old for kubeadm"
+        "`kubeadm init` asks every member for its version (preflight check ExternalEtcdVersion) and stops at one older than its MinExternalEtcdVersion, which later patch levels of 1.31 to 1.34 raised to 3.5.24.";
+    ProxyModeUnavailable "KH0504" "a mode that this kube-proxy does not have"
+        "nftables is on from 1.31 (beta) and generally available from 1.33.";
+    ProxyModeBeta "KH0505" "a beta mode of kube-proxy"
+        "nftables is beta in 1.31 and 1.32.";
+    ProxyModeDeprecated "KH0506" "a deprecated mode of kube-proxy"
+        "ipvs is deprecated from 1.35 on; nftables does the same work as fast.";
+    RepeatedArgument "KH0510" "a repeated flag below v1beta4"
+        "kubeadm's API v1beta3, which versions below 1.31 read, holds extraArgs in a map.";
+    NeedsV1Beta4 "KH0511" "a field that only v1beta4 has"
+        "`timeouts` and `extraEnvs` came with kubeadm's API v1beta4, which works from 1.31 on.";
+    PerHostFlag "KH0512" "one host's flag given to all"
+        "extraArgs in ClusterConfiguration go to every control plane, those that join later too. A value that names one host breaks the others.";
+    OwnedFlag "KH0513" "a flag that is derived"
+        "kubeadm sets it from the cluster's settings, which certificates, files and other components follow as well.";
+    ControllersWithoutTokens "KH0514" "controllers without those that joining needs"
+        "`*` stands for the controllers that are on by default, and bootstrapsigner and tokencleaner are not. kubeadm's own value is `*,bootstrapsigner,tokencleaner`.";
+    AuthorizationMode "KH0515" "authorization modes that nodes need are left out"
+        "The flag replaces kubeadm's `Node,RBAC`.";
+    AdmissionPlugins "KH0516" "NodeRestriction is left out"
+        "enable-admission-plugins replaces kubeadm's value, which is `NodeRestriction`.";
+    LeaderElection "KH0517" "no leader election among several control planes"
+        "Of the controller managers and schedulers one acts and the others wait. Without election all act.";
+    UnknownFeatureGate "KH0518" "a feature gate that this kubeadm does not have"
+        "`featureGates` are kubeadm's own. It stops at one that it does not know, and gates come and go with minors.";
+    UnknownTimeout "KH0519" "a timeout that kubeadm does not have"
+        "kubeadm only warns about unknown fields and goes on without them.";
+    TokenForever "KH0520" "a bootstrap token that never expires"
+        "A ttl of zero means forever. `open-joins.sh` opens joining again whenever it is needed.";
+    CertSan "KH0521" "not a name or address that a certificate can hold"
+        "certSANs are IP addresses, DNS names in lower case, or wildcards of one label.";
+    PreflightAll "KH0522" "`all` beside other preflight checks"
+        "kubeadm takes either.";
+    KubeletFieldOwned "KH0523" "a field of the kubelet that the cluster decides"
+        "kubeadm or khagen sets it, and another value breaks the node or would be overwritten.";
+    KubeletFieldDiffers "KH0524" "a field of the kubelet that differs from kubeadm's"
+        "kubeadm warns and keeps the user's value. There may be a reason for it.";
+    ProxyFieldOwned "KH0525" "a field of kube-proxy that the cluster decides"
+        "Mode, pod network and kubeconfig follow from other settings, and the configuration is one for all nodes.";
+    KubeletFlagOwned "KH0526" "a flag of the kubelet that cannot be given"
+        "kubeadm, the kubelet's unit or the host's own settings decide it, or the kubelet refuses it.";
+    LabelReserved "KH0527" "a label that is not the user's"
+        "The kubelet keeps the labels for name, system and architecture; kubeadm counts control planes by theirs; the zone's label follows `zone`.";
+    Taint "KH0528" "a taint that no node can have"
+        "The effect of a taint is NoSchedule, PreferNoSchedule or NoExecute, and a node has one taint of a key and effect.";
+    EtcdTiming "KH0540" "timings that etcd refuses"
+        "electionTimeout must be five heartbeats at least and 50 s at most.";
+    EtcdQuota "KH0541" "a large quota for etcd"
+        "etcd suggests 8 GiB at most and warns beyond. The default is 2 GiB.";
+
+    // KH06: certificates, secrets, the store.
+    ValidityBeyondCa "KH0600" "certificates that outlive their CA"
+        "A chain is valid while all of it is.";
+    RenewBefore "KH0601" "certificates that are due when they are issued"
+        "renewBefore counts back from the end of validity.";
 }
 
 impl std::fmt::Display for Code {

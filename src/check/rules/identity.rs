@@ -1,0 +1,251 @@
+//! Names and addresses that must tell hosts apart.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Scope, own, path};
+use crate::diag::{Code, Diagnostic, Report};
+use crate::model::{Host, LoadBalancerMode};
+
+/// The label kubernetes.io/hostname holds the node name, and a label value ends at 63 characters.
+const MAX_NODE_NAME: usize = 63;
+/// RFC 5280 appendix A.1, ub-common-name.
+const MAX_COMMON_NAME: usize = 64;
+/// The operator's bundle lies beside the hosts'.
+const OPERATOR: &str = "operator";
+/// Stems under /etc/etcd/pki that are not a member's.
+const ETCD_FILES: [&str; 3] = ["etcd-ca", "etcd-peer-ca", "etcd-health-client"];
+
+pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
+    names(scope, report);
+    addresses(scope, report);
+    logins(scope, report);
+    for host in scope.hosts() {
+        lengths(scope, host, report);
+        reserved(scope, host, report);
+        endpoint(scope, host, report);
+    }
+    dns_domain(scope, report);
+}
+
+fn names(scope: &Scope<'_>, report: &mut Report) {
+    let mut by_name: BTreeMap<&str, &Host> = BTreeMap::new();
+    let mut by_fqdn: BTreeMap<&str, &Host> = BTreeMap::new();
+    let mut by_node: BTreeMap<&str, &Host> = BTreeMap::new();
+    let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
+    for host in &scope.cluster.hosts {
+        if by_name.contains_key(host.name.as_str()) {
+            let copy = copies.entry(&host.name).or_default();
+            report.push(same_name(scope, host, *copy));
+            *copy += 1;
+            continue;
+        }
+        by_name.insert(&host.name, host);
+        if !scope.sound(&[&own(host), &path(host, "domain"), &path(host, "nodeName")]) {
+            continue;
+        }
+        if let Some(first) = by_fqdn.insert(&host.fqdn, host) {
+            report.push(
+                same(scope, Code::DuplicateFqdn, host, first, "domain", &host.fqdn, "FQDN")
+                    .reason(
+                        "the FQDN names a host's bundle, its certificates and its folder in the review tree",
+                    )
+                    .help("give one of them another `name` or `domain`"),
+            );
+        }
+        if !host.is_node() {
+            continue;
+        }
+        if let Some(first) = by_node.insert(&host.node_name, host) {
+            report.push(
+                same(scope, Code::DuplicateNodeName, host, first, "nodeName", &host.node_name, "node name")
+                    .reason("a Node object has one name; `kubeadm join` refuses a name that a ready node has")
+                    .help("give one of them another `nodeName`"),
+            );
+        }
+    }
+}
+
+fn same_name(scope: &Scope<'_>, host: &Host, copy: usize) -> Diagnostic {
+    let finding = Diagnostic::error(Code::DuplicateHost, format!("two hosts are named `{}`", host.name))
+        .reason("a host's short name is its etcd member name and the name of its files")
+        .help("rename one of them, or remove the entry that is there twice");
+    let again = scope.places.again(&own(host)).get(copy).copied();
+    match (scope.places.at(&own(host)), again) {
+        (Some(first), Some(again)) => finding.at(again, "named again here").also(first, "first named here"),
+        (Some(first), None) => finding.at(first, ""),
+        (None, _) => finding,
+    }
+}
+
+fn same(
+    scope: &Scope<'_>,
+    code: Code,
+    host: &Host,
+    first: &Host,
+    key: &str,
+    value: &str,
+    what: &str,
+) -> Diagnostic {
+    let message = format!("hosts `{}` and `{}` have the same {what} `{value}`", first.name, host.name);
+    let finding =
+        scope.at(Diagnostic::error(code, message), &path(host, key), format!("{what} `{value}` again"));
+    scope.also(finding, &path(first, key), format!("{what} `{value}` first"))
+}
+
+fn addresses(scope: &Scope<'_>, report: &mut Report) {
+    let mut seen: BTreeMap<IpAddr, (&Host, &str)> = BTreeMap::new();
+    for host in &scope.cluster.hosts {
+        for (key, ip) in used(scope, host) {
+            let Some((first, first_key)) = seen.get(&ip).copied() else {
+                seen.insert(ip, (host, key));
+                continue;
+            };
+            if first.name == host.name {
+                continue;
+            }
+            let message = format!("hosts `{}` and `{}` have the same address {ip}", first.name, host.name);
+            let finding = Diagnostic::error(Code::DuplicateAddress, message)
+                .reason("traffic for one machine would reach the other, and each answers with a certificate of its own")
+                .help(format!("give `{}` an address of its own", host.name));
+            let finding = scope.at(finding, &path(host, key), format!("{ip} again"));
+            report.push(scope.also(finding, &path(first, first_key), format!("{ip} first")));
+        }
+    }
+}
+
+/// The addresses of a host that could be read, each with its path.
+pub(super) fn used<'a>(scope: &Scope<'a>, host: &'a Host) -> Vec<(&'static str, IpAddr)> {
+    let mut all = Vec::new();
+    if scope.sound(&[&path(host, "address")]) {
+        all.extend(host.addresses.cluster.iter().map(|ip| ("address", *ip)));
+    }
+    if scope.sound(&[&path(host, "addresses")]) {
+        all.extend(host.addresses.etcd_peer.map(|ip| ("addresses.etcdPeer", ip)));
+    }
+    all
+}
+
+fn logins(scope: &Scope<'_>, report: &mut Report) {
+    let mut seen: BTreeMap<(&str, u16), &Host> = BTreeMap::new();
+    for host in &scope.cluster.hosts {
+        // A default login is the host's address, which has its own rule.
+        if !scope.places.is_written(&path(host, "ssh.address")) || !scope.sound(&[&path(host, "ssh")]) {
+            continue;
+        }
+        let Some(first) = seen.insert((&host.ssh.address, host.ssh.port), host) else { continue };
+        if first.name == host.name {
+            continue;
+        }
+        let login = format!("{} port {}", host.ssh.address, host.ssh.port);
+        let message =
+            format!("hosts `{}` and `{}` are reached by the same login, {login}", first.name, host.name);
+        let finding = Diagnostic::error(Code::DuplicateLogin, message)
+            .reason("both bundles would be copied to one machine")
+            .help("correct `ssh.address` or `ssh.port` of one of them");
+        let finding = scope.at(finding, &path(host, "ssh.address"), "again here");
+        report.push(scope.also(finding, &path(first, "ssh.address"), "first here"));
+    }
+}
+
+fn lengths(scope: &Scope<'_>, host: &Host, report: &mut Report) {
+    if !host.is_node()
+        || !scope.sound(&[&own(host), &path(host, "nodeName"), "cluster.nodeName", "cluster.domain"])
+    {
+        return;
+    }
+    let length = host.node_name.chars().count();
+    let identity = format!("system:node:{}", host.node_name);
+    let (code, message, reason) = if length > MAX_NODE_NAME {
+        (
+            Code::NodeNameTooLong,
+            format!(
+                "the node name `{}` has {length} characters, {MAX_NODE_NAME} are allowed",
+                host.node_name
+            ),
+            "the kubelet puts it into the label kubernetes.io/hostname, and a label's value ends at 63 characters",
+        )
+    } else if identity.chars().count() > MAX_COMMON_NAME {
+        (
+            Code::ClientNameTooLong,
+            format!(
+                "the client name `{identity}` has {} characters, {MAX_COMMON_NAME} are allowed",
+                identity.chars().count()
+            ),
+            "a client certificate carries its user in the common name, which ends at 64 characters (RFC 5280, ub-common-name)",
+        )
+    } else {
+        return;
+    };
+    let most = MAX_COMMON_NAME - "system:node:".len();
+    let finding = Diagnostic::error(code, message).reason(reason).help(if host.node_name == host.fqdn {
+        format!("set `cluster.nodeName: short`, or give the host a `nodeName` of at most {most} characters")
+    } else {
+        format!("give the host a `nodeName` of at most {most} characters")
+    });
+    report.push(scope.at(finding, &path(host, "nodeName"), format!("{length} characters")));
+}
+
+fn reserved(scope: &Scope<'_>, host: &Host, report: &mut Report) {
+    if host.fqdn == OPERATOR {
+        let finding = Diagnostic::error(Code::ReservedHostName, "a host's FQDN cannot be `operator`")
+            .reason("the operator's own bundle has that name in the output")
+            .help("set `cluster.domain`, or rename the host");
+        report.push(scope.at(finding, &own(host), ""));
+    }
+    if host.has(crate::model::Role::Etcd) && ETCD_FILES.contains(&host.name.as_str()) {
+        let message = format!("an etcd member cannot be named `{}`", host.name);
+        let finding = Diagnostic::error(Code::ReservedHostName, message)
+            .reason(format!(
+                "its certificate /etc/etcd/pki/{}.crt would replace another file of that name",
+                host.name
+            ))
+            .help("rename the host");
+        report.push(scope.at(finding, &own(host), ""));
+    }
+}
+
+/// A balanced endpoint that is also a host's name leads to that host alone wherever /etc/hosts or DNS answers for it.
+fn endpoint(scope: &Scope<'_>, host: &Host, report: &mut Report) {
+    let cluster = scope.cluster;
+    let name = &cluster.kubernetes.endpoint.host;
+    let taken = *name == host.fqdn || *name == host.name;
+    if !taken
+        || cluster.load_balancer.mode != LoadBalancerMode::Keepalived
+        || !scope.sound(&["kubernetes.controlPlaneEndpoint", "loadBalancer.mode", &own(host)])
+    {
+        return;
+    }
+    let message = format!("controlPlaneEndpoint `{name}` is the name of host `{}`", host.name);
+    let finding = Diagnostic::error(Code::EndpointIsHost, message)
+        .reason("the name must lead to the VIP, and the host's name leads to the host")
+        .help("give the endpoint a name that no host has");
+    let finding = scope.at(finding, "kubernetes.controlPlaneEndpoint", "the endpoint's name");
+    report.push(scope.also(finding, &own(host), "also a host"));
+}
+
+/// CoreDNS answers for all of dnsDomain and never asks another server about it.
+fn dns_domain(scope: &Scope<'_>, report: &mut Report) {
+    let cluster = scope.cluster;
+    let dns = &cluster.kubernetes.dns_domain;
+    if !scope.sound(&["kubernetes.networking.dnsDomain", "cluster.domain", "kubernetes.controlPlaneEndpoint"])
+    {
+        return;
+    }
+    let within =
+        |name: &str| name == dns || name.strip_suffix(dns.as_str()).is_some_and(|rest| rest.ends_with('.'));
+    let endpoint = &cluster.kubernetes.endpoint.host;
+    let (what, other, at) = if within(&cluster.domain) {
+        ("cluster.domain", &cluster.domain, "cluster.domain")
+    } else if within(endpoint) {
+        ("controlPlaneEndpoint", endpoint, "kubernetes.controlPlaneEndpoint")
+    } else {
+        return;
+    };
+    let message = format!("{what} `{other}` lies within networking.dnsDomain `{dns}`");
+    let finding = Diagnostic::warning(Code::DnsDomainOverlap, message)
+        .reason("CoreDNS answers for all of dnsDomain itself, so pods would not find the hosts by name")
+        .help("choose a dnsDomain that no host's name lies within, such as `cluster.local`");
+    let finding = scope.at(finding, "kubernetes.networking.dnsDomain", "served by CoreDNS alone");
+    report.push(scope.also(finding, at, "served by your own DNS"));
+}
