@@ -94,7 +94,7 @@ pub fn decide(
     secrets: &[SecretRequest],
     store: &Store,
 ) -> Result<Vec<Decision>, IssueError> {
-    check_requests(certs, secrets)?;
+    check_requests(certs, secrets, store)?;
     let first = store.objects().next().is_none();
     let mut reasons: BTreeMap<&ObjectId, Option<String>> = BTreeMap::new();
     for request in by_dependency(secrets) {
@@ -263,7 +263,11 @@ fn refuse(id: &ObjectId, what: impl Into<String>) -> IssueError {
 }
 
 /// Refuses requests that no store or no certificate can hold.
-fn check_requests(certs: &[CertRequest], secrets: &[SecretRequest]) -> Result<(), IssueError> {
+fn check_requests(
+    certs: &[CertRequest],
+    secrets: &[SecretRequest],
+    store: &Store,
+) -> Result<(), IssueError> {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let ids = || certs.iter().map(|c| &c.id).chain(secrets.iter().map(|s| &s.id));
     for id in ids() {
@@ -274,7 +278,8 @@ fn check_requests(certs: &[CertRequest], secrets: &[SecretRequest]) -> Result<()
             return Err(refuse(id, "is asked for twice"));
         }
     }
-    for id in ids() {
+    seen.extend(store.objects().map(|(id, _)| id.as_str()));
+    for id in ids().chain(store.objects().map(|(id, _)| id)) {
         let mut above = id.as_str();
         while let Some((group, _)) = above.rsplit_once('/') {
             if seen.contains(group) {

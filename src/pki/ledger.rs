@@ -25,7 +25,8 @@ pub(super) struct Change {
     pub text: Option<String>,
 }
 
-fn founding_path(dir: &Path) -> PathBuf {
+/// The cluster's file.
+pub(super) fn founding_path(dir: &Path) -> PathBuf {
     dir.join("ledger/cluster.toml")
 }
 

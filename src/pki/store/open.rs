@@ -40,8 +40,10 @@ pub(super) fn open(dir: &Path, access: Access) -> Result<Store, StoreError> {
     }
     let mut found = Found::default();
     walk(&dir.join("objects"), "", &mut found)?;
-    for file in entries(dir)?.into_iter().chain(entries(&dir.join("ledger"))?) {
-        leftover_file(dir, &file.0, &mut found.leftovers);
+    for folder in [dir.to_owned(), dir.join("ledger"), dir.join("ledger/hosts")] {
+        for (name, _) in entries(&folder)? {
+            leftover_file(&folder, &name, &mut found.leftovers);
+        }
     }
     let mut damages = Vec::new();
     let read: Vec<Result<(ObjectId, Object), Vec<Damage>>> = found
@@ -71,7 +73,8 @@ pub(super) fn open(dir: &Path, access: Access) -> Result<Store, StoreError> {
     Ok(store)
 }
 
-/// Objects are never deleted, so one that others were made with must be there.
+/// What must be there because of what is: objects are never deleted, so those that others were made with, and the
+/// cluster's record where there are hosts'.
 fn missing(store: &Store, damages: &mut Vec<Damage>) {
     let mut wanted: BTreeMap<ObjectId, String> = BTreeMap::new();
     for ca in store.ledger.founding.iter().flat_map(|f| f.ca_fingerprints.keys()) {
@@ -84,6 +87,10 @@ fn missing(store: &Store, damages: &mut Vec<Damage>) {
     }
     for (id, why) in wanted.into_iter().filter(|(id, _)| !store.objects.contains_key(id)) {
         damages.push(Damage { path: store.object_dir(&id), what: format!("is missing, though {why}") });
+    }
+    if store.ledger.founding.is_none() && !store.ledger.hosts.is_empty() {
+        let path = ledger::founding_path(&store.dir);
+        damages.push(Damage { path, what: "is missing, though the ledger knows hosts".to_owned() });
     }
     let keys: Vec<&str> = store
         .objects
@@ -263,8 +270,9 @@ fn read_object(id: String, dir: &Path, access: Access) -> Result<ReadObject, Sto
 /// Looks at a secret's file without opening it.
 fn wrong_with_secret(path: &Path, size: u64) -> Result<Option<String>, StoreError> {
     match std::fs::symlink_metadata(path) {
+        Ok(m) if !m.is_file() => Ok(Some("is no plain file".to_owned())),
         Ok(m) if m.len() == 0 => Ok(Some("is empty".to_owned())),
-        Ok(m) if m.is_file() && m.len() != size => {
+        Ok(m) if m.len() != size => {
             Ok(Some(format!("has {} bytes where {SIDECAR} says {size}: it was cut or replaced", m.len())))
         }
         Ok(_) => Ok(None),
