@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [output, target, certificates] = args.as_slice() else {
         return Err("usage: floor OUTPUT TARGET CERTIFICATES".into());
     };
-    let (output, target, certificates) = (Path::new(output), Path::new(target), certificates.parse::<usize>()?);
+    let (output, target, certificates) =
+        (Path::new(output), Path::new(target), certificates.parse::<usize>()?);
     let tarballs = read_tarballs(&output.join("bundles"))?;
     let mut texts = Vec::new();
     read_texts(output, output, &mut texts)?;
@@ -141,7 +142,11 @@ fn read_tarballs(folder: &Path) -> Result<Vec<(String, Vec<Entry>)>, Box<dyn std
     Ok(tarballs)
 }
 
-fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<(), Box<dyn std::error::Error>> {
+fn read_texts(
+    root: &Path,
+    folder: &Path,
+    texts: &mut Vec<(PathBuf, Vec<u8>)>,
+) -> Result<(), Box<dyn std::error::Error>> {
     for found in fs::read_dir(folder)? {
         let path = found?.path();
         if path.ends_with("bundles") || path.ends_with(".previous") {

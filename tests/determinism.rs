@@ -27,7 +27,8 @@ fn another_machine_builds_the_same_bytes() {
     let other = scratch();
     let inventory = other.path().join("elsewhere");
     fs::create_dir(&inventory).expect("create");
-    let mut names: Vec<_> = fs::read_dir(first.inventory()).expect("read").map(|e| e.expect("entry").path()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(first.inventory()).expect("read").map(|e| e.expect("entry").path()).collect();
     names.sort();
     names.reverse();
     for path in names {
@@ -96,7 +97,14 @@ fn an_unchanged_build_writes_nothing() {
     let said = text(&b.build().stdout);
     assert!(said.contains("nothing changed, nothing written"), "{said}");
     assert_eq!(before, stat(b.dir.path()));
-    let dry = khagen().arg("build").arg(b.inventory()).arg("-o").arg(b.out()).arg("--dry-run").output().expect("khagen");
+    let dry = khagen()
+        .arg("build")
+        .arg(b.inventory())
+        .arg("-o")
+        .arg(b.out())
+        .arg("--dry-run")
+        .output()
+        .expect("khagen");
     assert_eq!(dry.status.code(), Some(0), "{}", text(&dry.stdout));
     assert_eq!(before, stat(b.dir.path()));
 }
@@ -131,10 +139,16 @@ fn a_new_host_changes_no_other_hosts_key() {
     for roles in ["etcd", "control-plane", "load-balancer", "worker"] {
         let b = built("inventory");
         let keys = |dir: &Path| -> BTreeMap<String, Vec<u8>> {
-            tree(&dir.join("secrets/objects")).into_iter().filter(|(p, _)| p.contains("isociel.com")).collect()
+            tree(&dir.join("secrets/objects"))
+                .into_iter()
+                .filter(|(p, _)| p.contains("isociel.com"))
+                .collect()
         };
         let before = keys(&b.inventory());
-        append_host(&b.inventory(), &format!("  - {{name: newcomer, address: 192.168.13.99, roles: [{roles}]}}\n"));
+        append_host(
+            &b.inventory(),
+            &format!("  - {{name: newcomer, address: 192.168.13.99, roles: [{roles}]}}\n"),
+        );
         let out = khagen().arg("build").arg(b.inventory()).arg("-o").arg(b.out()).output().expect("khagen");
         assert!(out.status.success(), "{roles}: {}", text(&out.stderr));
         let after = keys(&b.inventory());
@@ -193,9 +207,13 @@ fn entries_are_sorted_owned_by_root_and_of_one_time() {
         // The host checks itself with stock tools.
         let dir = scratch();
         let folder = support::unpack_to(&tarball, dir.path());
-        support::run(std::process::Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(folder));
+        support::run(
+            std::process::Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(folder),
+        );
     }
-    support::run(std::process::Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(b.out()));
+    support::run(
+        std::process::Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(b.out()),
+    );
 }
 
 #[test]

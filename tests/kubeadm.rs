@@ -49,12 +49,15 @@ fn the_judge_refuses_what_is_wrong() {
     let dir = scratch();
     let folder = unpack_to(&b.out().join("bundles/k8smaster1.isociel.com.tar.gz"), dir.path());
     let good = fs::read_to_string(folder.join("root/etc/kubernetes/kubeadm.yaml")).expect("read");
-    for (from, to) in [("mode: nftables", "mode: nftable"), ("podSubnet:", "podSubnets:"), ("caFile: /", "caFile: ./")] {
+    for (from, to) in
+        [("mode: nftables", "mode: nftable"), ("podSubnet:", "podSubnets:"), ("caFile: /", "caFile: ./")]
+    {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{from} is not in the document");
         let path = dir.path().join("bad.yaml");
         fs::write(&path, bad).expect("write");
-        let out = Command::new(oracle().expect("probed").join("kubeadm-judge")).arg(&path).output().expect("judge");
+        let out =
+            Command::new(oracle().expect("probed").join("kubeadm-judge")).arg(&path).output().expect("judge");
         assert_eq!(out.status.code(), Some(1), "{to}: {}", text(&out.stdout));
     }
 }
@@ -73,7 +76,8 @@ fn kubeadm_finds_certificates_and_kubeconfigs_complete() {
             .into_iter()
             .map(|h| unpack_to(&b.out().join(format!("bundles/{h}.tar.gz")), dir.path()))
             .find(|f| {
-                fs::read_to_string(f.join("root/etc/kubernetes/kubeadm.yaml")).is_ok_and(|t| t.contains("kind: InitConfiguration"))
+                fs::read_to_string(f.join("root/etc/kubernetes/kubeadm.yaml"))
+                    .is_ok_and(|t| t.contains("kind: InitConfiguration"))
             })
             .expect("a host that runs init");
         let root = init.join("root");
@@ -87,7 +91,8 @@ fn kubeadm_finds_certificates_and_kubeconfigs_complete() {
         assert!(!certs.contains("Generating"), "{name}:\n{certs}");
         let configs = phase(&root, "kubeconfig");
         for kept in ["admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"] {
-            let reused = configs.contains(&format!("Using existing kubeconfig file: \"/etc/kubernetes/{kept}\""));
+            let reused =
+                configs.contains(&format!("Using existing kubeconfig file: \"/etc/kubernetes/{kept}\""));
             assert!(reused, "{name}: kubeadm did not take {kept}:\n{configs}");
         }
         // The only one that kubeadm makes here is the init node's own kubelet's.
@@ -121,6 +126,7 @@ fn images_are_kubeadms() {
         .arg(folder.join("root/etc/kubernetes/kubeadm.yaml")));
     let ours: serde_json::Value =
         serde_json::from_slice(&fs::read(b.out().join("review/cluster.json")).expect("read")).expect("json");
-    let ours: Vec<&str> = ours["images"].as_array().expect("a list").iter().filter_map(|v| v.as_str()).collect();
+    let ours: Vec<&str> =
+        ours["images"].as_array().expect("a list").iter().filter_map(|v| v.as_str()).collect();
     assert_eq!(theirs.lines().collect::<Vec<_>>(), ours);
 }

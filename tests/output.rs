@@ -57,7 +57,8 @@ fn a_damaged_key_is_named_and_nothing_is_replaced() {
     fs::copy(&other, &key).expect("copy");
     // Something must be packed for keys to be read at all.
     let hosts = b.inventory().join("hosts.yaml");
-    let text_ = fs::read_to_string(&hosts).expect("read") + "  - {name: k8smaster4, address: 192.168.13.64, roles: [control-plane]}\n";
+    let text_ = fs::read_to_string(&hosts).expect("read")
+        + "  - {name: k8smaster4, address: 192.168.13.64, roles: [control-plane]}\n";
     fs::write(&hosts, text_).expect("write");
     let out = khagen().arg("build").arg(b.inventory()).arg("-o").arg(b.out()).output().expect("khagen");
     assert_eq!(out.status.code(), Some(4), "{}", text(&out.stderr));
@@ -73,7 +74,8 @@ fn a_killed_build_leaves_old_or_new() {
     let original = fs::read_to_string(&hosts).expect("read");
     for delay in (0..60).step_by(3) {
         // Everything changes: every host gets a sysctl.
-        fs::write(&hosts, format!("defaults: {{sysctls: {{vm.swappiness: \"{delay}\"}}}}\n{original}")).expect("write");
+        fs::write(&hosts, format!("defaults: {{sysctls: {{vm.swappiness: \"{delay}\"}}}}\n{original}"))
+            .expect("write");
         let mut child = khagen()
             .arg("build")
             .arg(b.inventory())
@@ -88,7 +90,11 @@ fn a_killed_build_leaves_old_or_new() {
         let _ = child.wait();
         // Whatever comes next finishes or discards it, and the result is whole.
         b.build();
-        let sums = Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(b.out()).status().expect("run");
+        let sums = Command::new("sha256sum")
+            .args(["-c", "--quiet", "SHA256SUMS"])
+            .current_dir(b.out())
+            .status()
+            .expect("run");
         assert!(sums.success(), "killed after {delay} ms");
         assert!(!b.out().join(".khagen").exists());
     }
@@ -119,7 +125,8 @@ fn replaced_files_are_kept() {
     let b = built("inventory");
     let hosts = b.inventory().join("hosts.yaml");
     let old = fs::read(b.out().join("bundles/operator.tar.gz")).expect("read");
-    let text_ = fs::read_to_string(&hosts).expect("read") + "  - {name: k8sworker4, address: 192.168.13.68, roles: [worker]}\n";
+    let text_ = fs::read_to_string(&hosts).expect("read")
+        + "  - {name: k8sworker4, address: 192.168.13.68, roles: [worker]}\n";
     fs::write(&hosts, text_).expect("write");
     b.build();
     assert_eq!(fs::read(b.out().join(".previous/bundles/operator.tar.gz")).expect("kept"), old);

@@ -14,7 +14,9 @@ use support::{Built, built, run, scratch, text, tree, unpack_to};
 fn secrets(b: &Built) -> BTreeMap<String, Vec<u8>> {
     let found: BTreeMap<String, Vec<u8>> = tree(&b.inventory().join("secrets/objects"))
         .into_iter()
-        .filter(|(path, _)| !path.ends_with("cert.pem") && !path.ends_with("object.toml") && !path.ends_with("public.pem"))
+        .filter(|(path, _)| {
+            !path.ends_with("cert.pem") && !path.ends_with("object.toml") && !path.ends_with("public.pem")
+        })
         .collect();
     assert!(found.len() > 40, "{:?}", found.keys());
     found
@@ -32,7 +34,9 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
         // PKCS#8 of a P-256 key: the 32 bytes of the private scalar follow this (RFC 5915's ECPrivateKey).
         let at = der.windows(5).position(|w| w == [0x02, 0x01, 0x01, 0x04, 0x20]).expect("a P-256 key") + 5;
         cores = vec![der[at..at + 32].to_vec()];
-        forms.extend(as_text.lines().filter(|l| !l.starts_with("-----")).take(2).map(|l| l.as_bytes().to_vec()));
+        forms.extend(
+            as_text.lines().filter(|l| !l.starts_with("-----")).take(2).map(|l| l.as_bytes().to_vec()),
+        );
     }
     for core in cores {
         let hex: String = core.iter().map(|b| format!("{b:02x}")).collect();
@@ -67,7 +71,14 @@ fn no_secret_in_review_record_or_terminal() {
     let mut shown: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     fs::write(&path, changed).expect("write");
     for args in [vec!["--dry-run", "-v"], vec!["-v"], vec![], vec!["--format", "json"], vec!["-q"]] {
-        let out = support::khagen().arg("build").arg(b.inventory()).arg("-o").arg(b.out()).args(&args).output().expect("run");
+        let out = support::khagen()
+            .arg("build")
+            .arg(b.inventory())
+            .arg("-o")
+            .arg(b.out())
+            .args(&args)
+            .output()
+            .expect("run");
         shown.insert(format!("stdout of build {args:?}"), out.stdout);
         shown.insert(format!("stderr of build {args:?}"), out.stderr);
     }
@@ -105,7 +116,8 @@ fn ca_keys_are_only_where_they_must_be() {
         let is_control_plane = host.starts_with("k8smaster");
         for (path, entry) in b.bundle(&host) {
             for (name, secret) in secrets.iter().filter(|(n, _)| n.starts_with("ca/")) {
-                let there = forms(secret).iter().any(|f| entry.bytes.windows(f.len()).any(|w| w == f.as_slice()));
+                let there =
+                    forms(secret).iter().any(|f| entry.bytes.windows(f.len()).any(|w| w == f.as_slice()));
                 let allowed = is_control_plane && !name.starts_with("ca/etcd");
                 assert!(!there || allowed, "{name} is in {path} of {host}");
             }
@@ -122,13 +134,17 @@ fn no_private_key_is_in_two_bundles_but_the_shared_ones() {
         let bundle = b.bundle(&host);
         for (name, secret) in &secrets {
             let forms = forms(secret);
-            if bundle.values().any(|e| forms.iter().any(|f| e.bytes.windows(f.len()).any(|w| w == f.as_slice()))) {
+            if bundle
+                .values()
+                .any(|e| forms.iter().any(|f| e.bytes.windows(f.len()).any(|w| w == f.as_slice())))
+            {
                 holders.entry(name).or_default().push(host.clone());
             }
         }
     }
     for (name, hosts) in holders {
-        let shared = ["ca/kubernetes", "ca/front-proxy", "service-account", "bootstrap-token", "fingerprint-key"];
+        let shared =
+            ["ca/kubernetes", "ca/front-proxy", "service-account", "bootstrap-token", "fingerprint-key"];
         if !shared.iter().any(|s| name.starts_with(s)) {
             assert_eq!(hosts.len(), 1, "{name} is in {hosts:?}");
         }
@@ -147,9 +163,21 @@ fn openssl_accepts_every_chain_for_its_purpose_and_keys_match() {
         let mut pairs: Vec<(String, String, Vec<&str>)> = Vec::new();
         if host.starts_with("k8setcd") {
             let etcd = "etc/etcd/pki";
-            pairs.push((format!("{etcd}/{name}"), format!("{etcd}/etcd-ca.crt"), vec!["sslserver", "sslclient"]));
-            pairs.push((format!("{etcd}/{name}-peer"), format!("{etcd}/etcd-peer-ca.crt"), vec!["sslserver", "sslclient"]));
-            pairs.push((format!("{etcd}/etcd-health-client"), format!("{etcd}/etcd-ca.crt"), vec!["sslclient"]));
+            pairs.push((
+                format!("{etcd}/{name}"),
+                format!("{etcd}/etcd-ca.crt"),
+                vec!["sslserver", "sslclient"],
+            ));
+            pairs.push((
+                format!("{etcd}/{name}-peer"),
+                format!("{etcd}/etcd-peer-ca.crt"),
+                vec!["sslserver", "sslclient"],
+            ));
+            pairs.push((
+                format!("{etcd}/etcd-health-client"),
+                format!("{etcd}/etcd-ca.crt"),
+                vec!["sslclient"],
+            ));
         }
         if host.starts_with("k8smaster") {
             let pki = "etc/kubernetes/pki";
@@ -161,8 +189,14 @@ fn openssl_accepts_every_chain_for_its_purpose_and_keys_match() {
             ] {
                 pairs.push((format!("{pki}/{leaf}"), format!("{pki}/{ca}"), vec![purpose]));
             }
-            let public = run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(ca(&folder, &format!("{pki}/sa.key"))));
-            assert_eq!(public, fs::read_to_string(ca(&folder, &format!("{pki}/sa.pub"))).expect("sa.pub"), "{host}");
+            let public = run(Command::new("openssl")
+                .args(["pkey", "-pubout", "-in"])
+                .arg(ca(&folder, &format!("{pki}/sa.key"))));
+            assert_eq!(
+                public,
+                fs::read_to_string(ca(&folder, &format!("{pki}/sa.pub"))).expect("sa.pub"),
+                "{host}"
+            );
         }
         for (pair, issuer, purposes) in pairs {
             let (crt, key) = (ca(&folder, &format!("{pair}.crt")), ca(&folder, &format!("{pair}.key")));

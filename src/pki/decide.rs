@@ -263,11 +263,7 @@ fn refuse(id: &ObjectId, what: impl Into<String>) -> IssueError {
 }
 
 /// Refuses requests that no store or no certificate can hold.
-fn check_requests(
-    certs: &[CertRequest],
-    secrets: &[SecretRequest],
-    store: &Store,
-) -> Result<(), IssueError> {
+fn check_requests(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store) -> Result<(), IssueError> {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let ids = || certs.iter().map(|c| &c.id).chain(secrets.iter().map(|s| &s.id));
     for id in ids() {

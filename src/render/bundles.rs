@@ -73,26 +73,44 @@ impl<'a> Shared<'a> {
         files.extend(etcd::shared(cluster));
         files.extend(balancer::shared(cluster));
         files.extend(node::shared(cluster));
+        for (name, text) in scripts::ETCD_SCRIPTS.iter() {
+            let path = format!("/usr/local/sbin/{name}");
+            files.push(FileEntry::new(path, shared("etcd"), Content::text(text.as_str())).mode(0o755));
+        }
         let scripts = contents(&scripts::HOST_SCRIPTS);
         let operator_scripts = contents(&scripts::OPERATOR_SCRIPTS);
         let fingerprint_key = Arc::new(Content::secret(ObjectId::new(certs::FINGERPRINT_KEY)));
         let mut digests = HashMap::new();
-        let common = files.iter().map(|f| &f.content).chain(scripts.iter().map(|(_, c)| c)).chain([&fingerprint_key]);
+        let common =
+            files.iter().map(|f| &f.content).chain(scripts.iter().map(|(_, c)| c)).chain([&fingerprint_key]);
         for content in common {
             digests.insert(Arc::as_ptr(content) as usize, text_digest(content, store));
         }
         let ca = ObjectId::new(certs::KUBERNETES_CA);
         let ca_hash = store.fingerprint(&ca).ok_or(credentials::Missing(ca))?.to_owned();
-        Ok(Shared { cluster, ledger, store, files, scripts, operator_scripts, fingerprint_key, digests, certificates, ca_hash })
+        Ok(Shared {
+            cluster,
+            ledger,
+            store,
+            files,
+            scripts,
+            operator_scripts,
+            fingerprint_key,
+            digests,
+            certificates,
+            ca_hash,
+        })
     }
 
     /// Every file of the review tree's `shared/`, with its path below `review/`.
     pub fn review_files(&self) -> Vec<(String, String)> {
-        let everywhere = self.scripts.iter().map(|(name, content)| (format!("shared/all/{name}"), content.clone()));
+        let everywhere =
+            self.scripts.iter().map(|(name, content)| (format!("shared/all/{name}"), content.clone()));
         let layered = self.files.iter().filter_map(|f| match &f.layer {
-            FileLayer::Shared(layer) if self.is_used(layer) => {
-                bundle_file(f).only_secret().is_none().then(|| (format!("shared/{layer}/root{}", f.path), f.content.clone()))
-            }
+            FileLayer::Shared(layer) if self.is_used(layer) => bundle_file(f)
+                .only_secret()
+                .is_none()
+                .then(|| (format!("shared/{layer}/root{}", f.path), f.content.clone())),
             _ => None,
         });
         everywhere.chain(layered).map(|(path, content)| (path, symbolic_text(&content, self.store))).collect()
@@ -299,7 +317,11 @@ fn bundle_file(f: &FileEntry) -> BundleFile {
     BundleFile {
         path: Arc::from(format!("root{}", f.path)),
         mode: f.mode,
-        on_host: Some(OnHost { owner: Arc::from(f.owner.as_str()), group: Arc::from(f.group.as_str()), policy: f.policy }),
+        on_host: Some(OnHost {
+            owner: Arc::from(f.owner.as_str()),
+            group: Arc::from(f.group.as_str()),
+            policy: f.policy,
+        }),
         layer: f.layer.clone(),
         content: f.content.clone(),
     }
@@ -330,7 +352,8 @@ fn timestamp(t: OffsetDateTime) -> String {
 fn hosts_tsv(cluster: &Cluster, ledger: &Ledger) -> String {
     let mut hosts: Vec<&Host> = cluster.hosts.iter().collect();
     hosts.sort_by(|a, b| a.roles.first().cmp(&b.roles.first()).then_with(|| a.fqdn.cmp(&b.fqdn)));
-    let mut out = String::from("# fqdn\tssh address\tssh user\tssh port\troles\tkubeadm\tnode name\tlabels\n");
+    let mut out =
+        String::from("# fqdn\tssh address\tssh user\tssh port\troles\tkubeadm\tnode name\tlabels\n");
     for host in hosts {
         let roles = host.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",");
         let command = match kubeadm::bootstrap(cluster, host, ledger) {

@@ -31,7 +31,11 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
         file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", ca(certs::ETCD_CA)?),
         file("/etc/kubernetes/pki/sa.pub", "control-plane", public(store, certs::SERVICE_ACCOUNT)?),
         key("/etc/kubernetes/pki/ca.key", shared("control-plane"), ObjectId::new(certs::KUBERNETES_CA)),
-        key("/etc/kubernetes/pki/front-proxy-ca.key", shared("control-plane"), ObjectId::new(certs::FRONT_PROXY_CA)),
+        key(
+            "/etc/kubernetes/pki/front-proxy-ca.key",
+            shared("control-plane"),
+            ObjectId::new(certs::FRONT_PROXY_CA),
+        ),
         key("/etc/kubernetes/pki/sa.key", shared("control-plane"), ObjectId::new(certs::SERVICE_ACCOUNT)),
     ];
     if cluster.etcd.peer_ca == PeerCa::Separate {
@@ -44,7 +48,12 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
 ///
 /// # Errors
 /// When the store lacks one.
-pub fn host_files(cluster: &Cluster, host: &Host, store: &Store, first: bool) -> Result<Vec<FileEntry>, Missing> {
+pub fn host_files(
+    cluster: &Cluster,
+    host: &Host,
+    store: &Store,
+    first: bool,
+) -> Result<Vec<FileEntry>, Missing> {
     let mut files = Vec::new();
     if host.has(Role::Etcd) {
         let name = &host.name;
@@ -54,7 +63,11 @@ pub fn host_files(cluster: &Cluster, host: &Host, store: &Store, first: bool) ->
             ("etcd-health-client", "etcd-health-client".to_owned()),
         ] {
             let id = certs::of_host(kind, host);
-            files.push(FileEntry::new(format!("/etc/etcd/pki/{stem}.crt"), FileLayer::Host, pem(store, &id)?));
+            files.push(FileEntry::new(
+                format!("/etc/etcd/pki/{stem}.crt"),
+                FileLayer::Host,
+                pem(store, &id)?,
+            ));
             files.push(key(&format!("/etc/etcd/pki/{stem}.key"), FileLayer::Host, id).owned("etcd", "etcd"));
         }
     }
@@ -69,7 +82,9 @@ pub fn host_files(cluster: &Cluster, host: &Host, store: &Store, first: bool) ->
         ] {
             let id = certs::of_host(kind, host);
             let path = format!("/etc/kubernetes/pki/{kind}");
-            files.push(FileEntry::new(format!("{path}.crt"), FileLayer::Host, pem(store, &id)?).policy(policy));
+            files.push(
+                FileEntry::new(format!("{path}.crt"), FileLayer::Host, pem(store, &id)?).policy(policy),
+            );
             files.push(key(&format!("{path}.key"), FileLayer::Host, id).policy(policy));
         }
         let k = &cluster.kubernetes;
@@ -103,8 +118,16 @@ pub fn operator_files(cluster: &Cluster, store: &Store) -> Result<Vec<(String, u
     let remote = format!("https://{}", cluster.kubernetes.endpoint);
     let endpoints = cluster.etcd_endpoints().join(",") + "\n";
     Ok(vec![
-        ("admin.conf".to_owned(), 0o600, Arc::new(config(cluster, store, &remote, "kubernetes-operator", admin)?)),
-        ("bootstrap-token".to_owned(), 0o600, Arc::new(Content::secret(ObjectId::new(certs::BOOTSTRAP_TOKEN)))),
+        (
+            "admin.conf".to_owned(),
+            0o600,
+            Arc::new(config(cluster, store, &remote, "kubernetes-operator", admin)?),
+        ),
+        (
+            "bootstrap-token".to_owned(),
+            0o600,
+            Arc::new(Content::secret(ObjectId::new(certs::BOOTSTRAP_TOKEN))),
+        ),
         ("etcd/ca.crt".to_owned(), 0o644, Arc::new(pem(store, &ObjectId::new(certs::ETCD_CA))?)),
         ("etcd/endpoints".to_owned(), 0o644, Arc::new(Content::text(endpoints))),
         ("etcd/operator.crt".to_owned(), 0o644, Arc::new(pem(store, &etcd)?)),
@@ -112,7 +135,13 @@ pub fn operator_files(cluster: &Cluster, store: &Store) -> Result<Vec<(String, u
     ])
 }
 
-fn config(cluster: &Cluster, store: &Store, server: &str, user: &str, id: ObjectId) -> Result<Content, Missing> {
+fn config(
+    cluster: &Cluster,
+    store: &Store,
+    server: &str,
+    user: &str,
+    id: ObjectId,
+) -> Result<Content, Missing> {
     let ca = ObjectId::new(certs::KUBERNETES_CA);
     let ca_pem = store.cert_pem(&ca).ok_or(Missing(ca))?;
     let cert_pem = store.cert_pem(&id).ok_or_else(|| Missing(id.clone()))?;

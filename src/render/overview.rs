@@ -204,7 +204,12 @@ pub struct HostFacts<'a> {
 ///
 /// # Errors
 /// When the template fails, which only a bug makes it do.
-pub fn host_page(cluster: &Cluster, ledger: &Ledger, host: &Host, facts: &HostFacts<'_>) -> Result<String, askama::Error> {
+pub fn host_page(
+    cluster: &Cluster,
+    ledger: &Ledger,
+    host: &Host,
+    facts: &HostFacts<'_>,
+) -> Result<String, askama::Error> {
     let first = is_first(ledger, host);
     let code = |names: &[String]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" ");
     let view = HostView {
@@ -386,7 +391,11 @@ fn groups(cluster: &Cluster) -> Vec<Group> {
             let mut drawn: Vec<GroupHost> = hosts
                 .iter()
                 .take(DRAWN)
-                .map(|h| GroupHost { id: format!("h_{}", h.name.replace('-', "_")), name: h.name.clone(), addresses: addresses(h) })
+                .map(|h| GroupHost {
+                    id: format!("h_{}", h.name.replace('-', "_")),
+                    name: h.name.clone(),
+                    addresses: addresses(h),
+                })
                 .collect();
             if hosts.len() > DRAWN {
                 drawn.push(GroupHost {
@@ -410,8 +419,7 @@ fn group_id(roles: &[Role]) -> String {
 
 fn edges(cluster: &Cluster) -> Vec<String> {
     let ids = |role: Role| {
-        let mut found: Vec<String> =
-            cluster.with_role(role).map(|h| group_id(&h.roles)).collect();
+        let mut found: Vec<String> = cluster.with_role(role).map(|h| group_id(&h.roles)).collect();
         found.sort();
         found.dedup();
         found
@@ -465,15 +473,28 @@ fn steps(cluster: &Cluster, ledger: &Ledger) -> Vec<String> {
             steps.push(format!("{role} ({}): {what}", names(hosts)));
         }
     };
-    add("etcd", cluster.with_role(Role::Etcd).collect(), "`install.sh` on all, then `up.sh`; a member alone waits for the majority.");
+    add(
+        "etcd",
+        cluster.with_role(Role::Etcd).collect(),
+        "`install.sh` on all, then `up.sh`; a member alone waits for the majority.",
+    );
     if cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
-        add("load balancers", cluster.with_role(Role::LoadBalancer).collect(), "`install.sh`, `up.sh`; the VIP is then served, before any API server lives.");
+        add(
+            "load balancers",
+            cluster.with_role(Role::LoadBalancer).collect(),
+            "`install.sh`, `up.sh`; the VIP is then served, before any API server lives.",
+        );
     }
     let (first, others): (Vec<&Host>, Vec<&Host>) =
         cluster.with_role(Role::ControlPlane).partition(|h| is_first(ledger, h));
     add("first control plane", first, "`install.sh`, `up.sh` runs `kubeadm init`.");
-    add("other control planes", others, "`install.sh`, `up.sh` runs `kubeadm join`; in any order, several at once.");
-    let workers: Vec<&Host> = cluster.with_role(Role::Worker).filter(|h| !h.has(Role::ControlPlane)).collect();
+    add(
+        "other control planes",
+        others,
+        "`install.sh`, `up.sh` runs `kubeadm join`; in any order, several at once.",
+    );
+    let workers: Vec<&Host> =
+        cluster.with_role(Role::Worker).filter(|h| !h.has(Role::ControlPlane)).collect();
     add("workers", workers, "`install.sh`, `up.sh`; all at once if you like.");
     steps.push("Install a network plugin (CNI); nodes stay NotReady until then.".to_owned());
     steps

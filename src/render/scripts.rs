@@ -12,9 +12,16 @@ macro_rules! parts {
 }
 
 /// The parts that scripts include.
-const PARTS: &[(&str, &str)] = parts!["prelude.sh", "host.sh", "compare.sh", "probe.sh"];
+const PARTS: &[(&str, &str)] = parts!["prelude.sh", "host.sh", "compare.sh", "probe.sh", "operator/fleet.sh"];
 const HOST: &[(&str, &str)] = parts!["install.sh", "up.sh", "verify.sh", "rollback.sh", "uninstall.sh"];
-const OPERATOR: &[(&str, &str)] = parts![];
+const OPERATOR: &[(&str, &str)] = parts![
+    "operator/bring-up.sh",
+    "operator/distribute.sh",
+    "operator/label-workers.sh",
+    "operator/open-joins.sh",
+    "operator/verify-cluster.sh",
+];
+const ETCD: &[(&str, &str)] = parts!["etcd/khagen-etcd-restore", "etcd/khagen-etcd-snapshot"];
 
 /// Name and text of every script of a host's bundle.
 pub static HOST_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(HOST));
@@ -22,15 +29,20 @@ pub static HOST_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|
 /// Name and text of every script of the operator's bundle.
 pub static OPERATOR_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(OPERATOR));
 
+/// Name and text of every script that is installed on etcd's hosts.
+pub static ETCD_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(ETCD));
+
+/// Names are without the folder that they have here.
 fn expand_all(scripts: &[(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
-    scripts.iter().map(|(name, text)| (*name, expand(text))).collect()
+    scripts.iter().map(|(name, text)| (name.rsplit('/').next().unwrap_or(name), expand(text))).collect()
 }
 
 /// Replaces include lines, once: parts include nothing.
 pub fn expand(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     for line in text.lines() {
-        let part = line.strip_prefix("# @include ").and_then(|name| PARTS.iter().find(|(n, _)| *n == name.trim()));
+        let part =
+            line.strip_prefix("# @include ").and_then(|name| PARTS.iter().find(|(n, _)| *n == name.trim()));
         match part {
             Some((_, part)) => out.push_str(part.trim_end()),
             None => out.push_str(line),
@@ -46,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_include_is_known() {
-        for (name, text) in HOST_SCRIPTS.iter() {
+        for (name, text) in HOST_SCRIPTS.iter().chain(OPERATOR_SCRIPTS.iter()).chain(ETCD_SCRIPTS.iter()) {
             assert!(text.starts_with("#!/"), "{name}");
             assert!(!text.contains("\n# @include "), "{name} includes a part that is not there");
         }

@@ -32,36 +32,50 @@ fn each_file_cut_emptied_or_deleted_is_named_with_what_is_wrong() {
     let (_tmp, dir) = built();
     let certificate = dir.join("objects/apiserver/cp1.example.com");
     let cases = [
-        (certificate.join("object.toml"), [
-            "has lost its last line, the digest: it was cut short",
-            "is empty",
-            "is missing",
-        ]),
-        (certificate.join("cert.pem"), [
-            "is not the one that object.toml describes: it was cut, changed or swapped",
-            "is empty",
-            "is missing",
-        ]),
-        (certificate.join("key.pem"), [
-            "bytes where object.toml says",
-            "is empty",
-            "is missing (git does not carry key files: bring it from where it was made)",
-        ]),
-        (dir.join("objects/service-account/public.pem"), [
-            "is not the one that object.toml describes: it was cut, changed or swapped",
-            "is empty",
-            "is missing",
-        ]),
-        (dir.join("objects/bootstrap-token/secret"), [
-            "bytes where object.toml says",
-            "is empty",
-            "is missing (git does not carry key files: bring it from where it was made)",
-        ]),
-        (dir.join("ledger/cluster.toml"), [
-            "has lost its last line, the digest: it was cut short",
-            "is empty",
-            "is missing, though the ledger knows hosts",
-        ]),
+        (
+            certificate.join("object.toml"),
+            ["has lost its last line, the digest: it was cut short", "is empty", "is missing"],
+        ),
+        (
+            certificate.join("cert.pem"),
+            [
+                "is not the one that object.toml describes: it was cut, changed or swapped",
+                "is empty",
+                "is missing",
+            ],
+        ),
+        (
+            certificate.join("key.pem"),
+            [
+                "bytes where object.toml says",
+                "is empty",
+                "is missing (git does not carry key files: bring it from where it was made)",
+            ],
+        ),
+        (
+            dir.join("objects/service-account/public.pem"),
+            [
+                "is not the one that object.toml describes: it was cut, changed or swapped",
+                "is empty",
+                "is missing",
+            ],
+        ),
+        (
+            dir.join("objects/bootstrap-token/secret"),
+            [
+                "bytes where object.toml says",
+                "is empty",
+                "is missing (git does not carry key files: bring it from where it was made)",
+            ],
+        ),
+        (
+            dir.join("ledger/cluster.toml"),
+            [
+                "has lost its last line, the digest: it was cut short",
+                "is empty",
+                "is missing, though the ledger knows hosts",
+            ],
+        ),
     ];
     for (path, [when_cut, when_empty, when_gone]) in cases {
         let good = fs::read(&path).unwrap();
@@ -85,7 +99,10 @@ fn each_file_cut_emptied_or_deleted_is_named_with_what_is_wrong() {
 #[test]
 fn swapped_files_and_folders_are_named() {
     let (tmp, dir) = built();
-    let (a, b) = (dir.join("objects/etcd-server/etcd1.example.com"), dir.join("objects/etcd-server/etcd2.example.com"));
+    let (a, b) = (
+        dir.join("objects/etcd-server/etcd1.example.com"),
+        dir.join("objects/etcd-server/etcd2.example.com"),
+    );
     let swap = |x: &Path, y: &Path| {
         let aside = tmp.path().join("aside");
         fs::rename(x, &aside).unwrap();
@@ -93,7 +110,10 @@ fn swapped_files_and_folders_are_named() {
         fs::rename(&aside, y).unwrap();
     };
     for (what, expected) in [
-        ("object.toml", "is the record of etcd-server/etcd2.example.com: the folder or the file was moved or swapped"),
+        (
+            "object.toml",
+            "is the record of etcd-server/etcd2.example.com: the folder or the file was moved or swapped",
+        ),
         ("cert.pem", "is not the one that object.toml describes"),
     ] {
         swap(&a.join(what), &b.join(what));
@@ -128,8 +148,12 @@ fn all_damage_is_reported_at_once() {
     fs::write(dir.join("objects/ca/etcd/key.pem"), "").unwrap();
     fs::write(dir.join("ledger/hosts/etcd3.example.com.toml"), "x").unwrap();
     let StoreError::Damaged { damages, .. } = Store::open(&dir).unwrap_err() else { panic!() };
-    let files: Vec<_> = damages.iter().map(|d| d.path.strip_prefix(&dir).unwrap().to_str().unwrap()).collect();
-    assert_eq!(files, ["ledger/hosts/etcd3.example.com.toml", "objects/ca/etcd/cert.pem", "objects/ca/etcd/key.pem"]);
+    let files: Vec<_> =
+        damages.iter().map(|d| d.path.strip_prefix(&dir).unwrap().to_str().unwrap()).collect();
+    assert_eq!(
+        files,
+        ["ledger/hosts/etcd3.example.com.toml", "objects/ca/etcd/cert.pem", "objects/ca/etcd/key.pem"]
+    );
 }
 
 #[test]
@@ -180,7 +204,10 @@ fn a_damaged_ca_key_signs_nothing() {
     let mut certs = certs();
     certs.iter_mut().filter(|c| c.id.as_str() == "operator/etcd").for_each(|c| c.validity_days = 1);
     let error = issue(&certs, &secrets(), &mut store, &env()).unwrap_err();
-    assert!(error.to_string().contains("key.pem is not the key that object.toml of ca/etcd names"), "{error}");
+    assert!(
+        error.to_string().contains("key.pem is not the key that object.toml of ca/etcd names"),
+        "{error}"
+    );
     assert_eq!(store.save().unwrap(), Default::default());
 }
 
@@ -258,7 +285,8 @@ fn a_first_save_that_was_killed_before_its_marker_is_an_empty_store() {
 fn two_branches_that_each_add_something_merge() {
     let tmp = tempfile::tempdir().unwrap();
     let git = |arguments: &[&str]| {
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
+        let identity =
+            ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
         let out = std::process::Command::new("git")
             .args(identity)
             .args(arguments)
@@ -277,7 +305,12 @@ fn two_branches_that_each_add_something_merge() {
     for branch in ["one", "two"] {
         git(&["checkout", "-q", "-b", branch, "main"]);
         let mut more = certs();
-        more.push(crate::cluster::leaf(&format!("new/{branch}"), "ca/etcd", khagen::plan::Profile::Client, branch));
+        more.push(crate::cluster::leaf(
+            &format!("new/{branch}"),
+            "ca/etcd",
+            khagen::plan::Profile::Client,
+            branch,
+        ));
         let mut store = Store::open(&dir).unwrap();
         issue(&more, &secrets(), &mut store, &env()).unwrap();
         let mut ledger = ledger();

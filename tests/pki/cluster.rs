@@ -79,13 +79,20 @@ pub fn certs() -> Vec<CertRequest> {
     }
     for n in 1..=2 {
         let (host, ip) = (format!("cp{n}.example.com"), format!("192.168.13.{}", 60 + n));
-        let apiserver = leaf(&format!("apiserver/{host}"), "ca/kubernetes", Profile::Server, "kube-apiserver");
-        let names = [host.as_str(), "*.api.example.com", "kubernetes", "kubernetes.default.svc.cluster.local"];
+        let apiserver =
+            leaf(&format!("apiserver/{host}"), "ca/kubernetes", Profile::Server, "kube-apiserver");
+        let names =
+            [host.as_str(), "*.api.example.com", "kubernetes", "kubernetes.default.svc.cluster.local"];
         certs.push(with_sans(apiserver, &names, &["192.168.13.70", "198.18.0.1", &ip]));
         let mut admin = leaf(&format!("admin/{host}"), "ca/kubernetes", Profile::Client, "kubernetes-admin");
         admin.organization = Some("kubeadm:cluster-admins".to_owned());
         certs.push(admin);
-        certs.push(leaf(&format!("front-proxy/{host}"), "ca/front-proxy", Profile::Client, "front-proxy-client"));
+        certs.push(leaf(
+            &format!("front-proxy/{host}"),
+            "ca/front-proxy",
+            Profile::Client,
+            "front-proxy-client",
+        ));
     }
     // A server certificate may do without a common name; its names are then critical (RFC 5280 section 4.1.2.6).
     let mut nameless = leaf("web/nameless", "ca/kubernetes", Profile::Server, "x");
@@ -141,7 +148,8 @@ pub fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
         .into_iter()
         .map(|e| {
             let entry = e.unwrap();
-            let bytes = if entry.file_type().is_file() { std::fs::read(entry.path()).unwrap() } else { vec![] };
+            let bytes =
+                if entry.file_type().is_file() { std::fs::read(entry.path()).unwrap() } else { vec![] };
             (entry.path().to_owned(), bytes, entry.metadata().unwrap().modified().unwrap())
         })
         .collect();

@@ -67,9 +67,12 @@ fn apply(certs: &mut Vec<CertRequest>, edit: &Edit) {
         Edit::CommonName(i, n) => certs[i % count].common_name = Some(format!("name {n}")),
         Edit::Organization(i, n) => certs[i % count].organization = n.map(|n| format!("group {n}")),
         Edit::Profile(i, p) if !is_ca(&certs[i % count]) && certs[i % count].common_name.is_some() => {
-            certs[i % count].profile = [Profile::Server, Profile::Client, Profile::ServerAndClient][usize::from(p)];
+            certs[i % count].profile =
+                [Profile::Server, Profile::Client, Profile::ServerAndClient][usize::from(p)];
         }
-        Edit::Issuer(i, ca) if !is_ca(&certs[i % count]) => certs[i % count].issuer = Some(ObjectId::new(CAS[ca])),
+        Edit::Issuer(i, ca) if !is_ca(&certs[i % count]) => {
+            certs[i % count].issuer = Some(ObjectId::new(CAS[ca]))
+        }
         Edit::Profile(..) | Edit::Issuer(..) => {}
         Edit::Purpose(i) => certs[i % count].purpose = "another purpose",
         Edit::Host(i) => certs[i % count].host = Some("another.example.com".to_owned()),

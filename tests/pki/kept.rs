@@ -114,7 +114,8 @@ fn nothing_that_can_be_printed_shows_a_secret() {
     let mut canaries = 0;
     for (id, _) in store.objects() {
         let secret = store.secret(id).unwrap();
-        for line in std::str::from_utf8(secret.expose()).unwrap().lines().filter(|l| !l.starts_with("-----")) {
+        for line in std::str::from_utf8(secret.expose()).unwrap().lines().filter(|l| !l.starts_with("-----"))
+        {
             canaries += 1;
             assert!(!shown.contains(line), "{id} shows");
         }
@@ -238,7 +239,10 @@ fn a_leaf_never_outlives_its_ca_and_an_ended_ca_signs_nothing() {
     assert_eq!(error, "late: its CA ca/etcd ended on 2036-11-19T10:00:00Z; mark ca/etcd for renewal");
     assert!(store.object(&id("late")).is_none(), "a failed run leaves the store as it was");
     issue(&more, &secrets(), &mut store, &at(3600)).unwrap();
-    assert_eq!(store.validity(&id("late")).unwrap().not_after, store.validity(&id("ca/etcd")).unwrap().not_after);
+    assert_eq!(
+        store.validity(&id("late")).unwrap().not_after,
+        store.validity(&id("ca/etcd")).unwrap().not_after
+    );
 }
 
 #[test]
@@ -253,7 +257,10 @@ fn requests_that_nothing_could_hold_are_refused() {
     let with = |name: &'static str| leaf(name, "ca/etcd", Profile::Client, "x");
     assert_eq!(refused(&|c| c.push(with("../../etc"))), "../../etc: cannot be the name of an object");
     assert_eq!(refused(&|c| c.push(with("ca/etcd"))), "ca/etcd: is asked for twice");
-    assert_eq!(refused(&|c| c.push(with("ca/etcd/x"))), "ca/etcd/x: ca/etcd is an object and cannot hold another");
+    assert_eq!(
+        refused(&|c| c.push(with("ca/etcd/x"))),
+        "ca/etcd/x: ca/etcd is an object and cannot hold another"
+    );
     assert_eq!(
         refused(&|c| c.push(leaf("x", "operator/etcd", Profile::Client, "x"))),
         "x: its CA operator/etcd is not among the requests"
@@ -262,10 +269,7 @@ fn requests_that_nothing_could_hold_are_refused() {
         refused(&|c| c.push(leaf("x", "ca/etcd", Profile::Client, &"x".repeat(65)))),
         "x: the common name must have 1 to 64 characters"
     );
-    assert_eq!(
-        refused(&|c| c[0].issuer = Some(id("ca/etcd"))),
-        "ca/etcd: signs itself through others"
-    );
+    assert_eq!(refused(&|c| c[0].issuer = Some(id("ca/etcd"))), "ca/etcd: signs itself through others");
     assert_eq!(
         refused(&|c| c[4].common_name = None),
         "operator/etcd: only a server certificate may do without a common name"

@@ -70,7 +70,8 @@ fn keys_match_their_certificates_and_public_halves() {
     let dir = tmp.path().join("secrets");
     let (store, _) = build(&dir, &certs(), &secrets());
     for request in certs() {
-        let (cert, key) = (file(&dir, request.id.as_str(), "cert.pem"), file(&dir, request.id.as_str(), "key.pem"));
+        let (cert, key) =
+            (file(&dir, request.id.as_str(), "cert.pem"), file(&dir, request.id.as_str(), "key.pem"));
         let public = openssl(&["pkey", "-in", &key, "-pubout"]);
         assert_eq!(public, openssl(&["x509", "-in", &cert, "-noout", "-pubkey"]), "{}", request.id);
         openssl(&["pkey", "-in", &key, "-check", "-noout"]);

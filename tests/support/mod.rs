@@ -60,7 +60,8 @@ impl Built {
     }
     /// Builds again and expects success.
     pub fn build(&self) -> Output {
-        let out = khagen().arg("build").arg(self.inventory()).arg("-o").arg(self.out()).output().expect("khagen");
+        let out =
+            khagen().arg("build").arg(self.inventory()).arg("-o").arg(self.out()).output().expect("khagen");
         assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
         out
     }
@@ -80,7 +81,8 @@ impl Built {
 
 /// Builds an inventory of the repository (`inventory`, or `tests/inventories/NAME`) in a fresh folder.
 pub fn built(name: &str) -> Built {
-    let from = if name == "inventory" { root().join(name) } else { root().join("tests/inventories").join(name) };
+    let from =
+        if name == "inventory" { root().join(name) } else { root().join("tests/inventories").join(name) };
     let built = Built { dir: scratch() };
     copy_inventory(&from, &built.inventory());
     built.build();
