@@ -21,8 +21,8 @@ picture() {
     sha256sum /etc/hosts /etc/demo/* /etc/etcd/pki/* /etc/systemd/system/demo* 2>/dev/null || :
     (cd "$BOX/units" && grep -r . . | sort) || :
 }
-# stamps: also times and inodes, of khagen's own state too
-stamps() { find /etc /usr/local /var/lib /var/log -xdev -printf '%p %y %m %U %G %l %i %C@ %T@ %s\n' | sort; }
+# stamps: also times and inodes, of khagen's own state too; whatever was written lies in the overlays' upper folders
+stamps() { (cd "$BOX/upper" && find . -printf '/%P %y %m %U %G %l %i %C@ %T@ %s\n' | sort); }
 
 prepare_host() {
     hostname k8setcd1
