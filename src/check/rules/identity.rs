@@ -114,7 +114,8 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
     let mut seen: BTreeMap<(&str, u16), &Host> = BTreeMap::new();
     for host in &scope.cluster.hosts {
         // A default login is the host's address, which has its own rule.
-        if !scope.places.is_written(&path(host, "ssh.address")) || !scope.sound(&[&path(host, "ssh")]) {
+        let Some(place) = login_place(scope, host) else { continue };
+        if !scope.sound(&[&place, &path(host, "ssh")]) {
             continue;
         }
         let Some(first) = seen.insert((&host.ssh.address, host.ssh.port), host) else { continue };
@@ -127,9 +128,18 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
         let finding = Diagnostic::error(Code::DuplicateLogin, message)
             .reason("both bundles would be copied to one machine")
             .help("correct `ssh.address` or `ssh.port` of one of them");
-        let finding = scope.at(finding, &path(host, "ssh.address"), "again here");
-        report.push(scope.also(finding, &path(first, "ssh.address"), "first here"));
+        let finding = scope.at(finding, &place, "again here");
+        let first = login_place(scope, first).unwrap_or_else(|| own(first));
+        report.push(scope.also(finding, &first, "first here"));
     }
+}
+
+/// Where the login's address is written, in either of its two ways.
+fn login_place(scope: &Scope<'_>, host: &Host) -> Option<String> {
+    ["ssh.address", "addresses.ssh"]
+        .map(|key| path(host, key))
+        .into_iter()
+        .find(|path| scope.places.is_written(path))
 }
 
 fn lengths(scope: &Scope<'_>, host: &Host, report: &mut Report) {
