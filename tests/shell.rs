@@ -39,7 +39,8 @@ fn every_emitted_script_passes_shellcheck() {
         assert!(out.status.success(), "{origin}\n{}", text(&out.stdout));
         if first == "#!/bin/sh" {
             for shell in [vec!["dash"], vec!["busybox", "sh"]] {
-                let parsed = Command::new(shell[0]).args(&shell[1..]).arg("-n").arg(&path).output().expect("a shell");
+                let parsed =
+                    Command::new(shell[0]).args(&shell[1..]).arg("-n").arg(&path).output().expect("a shell");
                 assert!(parsed.status.success(), "{origin}: {shell:?}: {}", text(&parsed.stderr));
             }
         }

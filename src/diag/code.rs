@@ -87,9 +87,7 @@ catalogue! {
 
     // KH02: names and addresses. KH0220 and above: identity across hosts and clusters.
     DuplicateHost "KH0220" "two hosts of one name"
-        "A host's short name is its etcd member name, the stem of its certificates and the key of its entry in the ledger. Two hosts cannot share it, in different domains neither.";
-    DuplicateFqdn "KH0221" "two hosts of one FQDN"
-        "The FQDN, short name and domain joined, names a host's bundle, its certificates and its folder in the review tree.";
+        "A host's short name is its etcd member name and the stem of its certificates, and with the domain its FQDN. Two hosts cannot share it, not even in different domains.";
     DuplicateNodeName "KH0222" "two nodes of one name"
         "A Node object has one name. `kubeadm join` refuses a name that a ready node has, and an unready one would be taken over.";
     DuplicateAddress "KH0223" "two hosts of one address"
@@ -224,8 +222,6 @@ catalogue! {
         "kubeadm only warns about unknown fields and goes on without them.";
     TokenForever "KH0520" "a bootstrap token that never expires"
         "A ttl of zero means forever. `open-joins.sh` opens joining again whenever it is needed.";
-    CertSan "KH0521" "not a name or address that a certificate can hold"
-        "certSANs are IP addresses, DNS names in lower case, or wildcards of one label.";
     PreflightAll "KH0522" "`all` beside other preflight checks"
         "kubeadm takes either.";
     KubeletFieldOwned "KH0523" "a field of the kubelet that the cluster decides"
@@ -238,8 +234,8 @@ catalogue! {
         "kubeadm, the kubelet's unit or the host's own settings decide it, or the kubelet refuses it.";
     LabelReserved "KH0527" "a label that is not the user's"
         "The kubelet keeps the labels for name, system and architecture; kubeadm counts control planes by theirs; the zone's label follows `zone`.";
-    Taint "KH0528" "a taint that no node can have"
-        "The effect of a taint is NoSchedule, PreferNoSchedule or NoExecute, and a node has one taint of a key and effect.";
+    TaintTwice "KH0528" "the same taint twice"
+        "A node has one taint of a key and effect.";
     EtcdTiming "KH0540" "timings that etcd refuses"
         "electionTimeout must be five heartbeats at least and 50 s at most.";
     EtcdQuota "KH0541" "a large quota for etcd"

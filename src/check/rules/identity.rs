@@ -30,45 +30,34 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
 
 fn names(scope: &Scope<'_>, report: &mut Report) {
     let mut by_name: BTreeMap<&str, &Host> = BTreeMap::new();
-    let mut by_fqdn: BTreeMap<&str, &Host> = BTreeMap::new();
     let mut by_node: BTreeMap<&str, &Host> = BTreeMap::new();
     let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
     for host in &scope.cluster.hosts {
-        if by_name.contains_key(host.name.as_str()) {
+        if let Some(first) = by_name.get(host.name.as_str()) {
             let copy = copies.entry(&host.name).or_default();
-            report.push(same_name(scope, host, *copy));
+            report.push(same_name(scope, first, host, *copy));
             *copy += 1;
             continue;
         }
         by_name.insert(&host.name, host);
-        if !scope.sound(&[&own(host), &path(host, "domain"), &path(host, "nodeName")]) {
-            continue;
-        }
-        if let Some(first) = by_fqdn.insert(&host.fqdn, host) {
-            report.push(
-                same(scope, Code::DuplicateFqdn, host, first, "domain", &host.fqdn, "FQDN")
-                    .reason(
-                        "the FQDN names a host's bundle, its certificates and its folder in the review tree",
-                    )
-                    .help("give one of them another `name` or `domain`"),
-            );
-        }
-        if !host.is_node() {
+        let paths = ["domain", "nodeName", "roles"].map(|key| path(host, key));
+        if !host.is_node() || !paths.iter().all(|path| scope.sound(&[path])) {
             continue;
         }
         if let Some(first) = by_node.insert(&host.node_name, host) {
-            report.push(
-                same(scope, Code::DuplicateNodeName, host, first, "nodeName", &host.node_name, "node name")
-                    .reason("a Node object has one name; `kubeadm join` refuses a name that a ready node has")
-                    .help("give one of them another `nodeName`"),
-            );
+            report.push(same_node(scope, first, host));
         }
     }
 }
 
-fn same_name(scope: &Scope<'_>, host: &Host, copy: usize) -> Diagnostic {
-    let finding = Diagnostic::error(Code::DuplicateHost, format!("two hosts are named `{}`", host.name))
-        .reason("a host's short name is its etcd member name and the name of its files")
+fn same_name(scope: &Scope<'_>, first: &Host, host: &Host, copy: usize) -> Diagnostic {
+    let message = if first.fqdn == host.fqdn {
+        format!("two hosts are named `{}`, both with the FQDN `{}`", host.name, host.fqdn)
+    } else {
+        format!("two hosts are named `{}`, with the FQDNs `{}` and `{}`", host.name, first.fqdn, host.fqdn)
+    };
+    let finding = Diagnostic::error(Code::DuplicateHost, message)
+        .reason("the short name is a host's etcd member name and the name of its files, whatever its domain")
         .help("rename one of them, or remove the entry that is there twice");
     let again = scope.places.again(&own(host)).get(copy).copied();
     match (scope.places.at(&own(host)), again) {
@@ -78,19 +67,14 @@ fn same_name(scope: &Scope<'_>, host: &Host, copy: usize) -> Diagnostic {
     }
 }
 
-fn same(
-    scope: &Scope<'_>,
-    code: Code,
-    host: &Host,
-    first: &Host,
-    key: &str,
-    value: &str,
-    what: &str,
-) -> Diagnostic {
-    let message = format!("hosts `{}` and `{}` have the same {what} `{value}`", first.name, host.name);
-    let finding =
-        scope.at(Diagnostic::error(code, message), &path(host, key), format!("{what} `{value}` again"));
-    scope.also(finding, &path(first, key), format!("{what} `{value}` first"))
+fn same_node(scope: &Scope<'_>, first: &Host, host: &Host) -> Diagnostic {
+    let name = &host.node_name;
+    let message = format!("hosts `{}` and `{}` have the same node name `{name}`", first.name, host.name);
+    let finding = Diagnostic::error(Code::DuplicateNodeName, message)
+        .reason("a Node object has one name; `kubeadm join` refuses a name that a ready node has")
+        .help("give one of them another `nodeName`");
+    let finding = scope.at(finding, &path(host, "nodeName"), "again");
+    scope.also(finding, &path(first, "nodeName"), "first")
 }
 
 fn addresses(scope: &Scope<'_>, report: &mut Report) {
@@ -130,7 +114,8 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
     let mut seen: BTreeMap<(&str, u16), &Host> = BTreeMap::new();
     for host in &scope.cluster.hosts {
         // A default login is the host's address, which has its own rule.
-        if !scope.places.is_written(&path(host, "ssh.address")) || !scope.sound(&[&path(host, "ssh")]) {
+        let Some(place) = login_place(scope, host) else { continue };
+        if !scope.sound(&[&place, &path(host, "ssh")]) {
             continue;
         }
         let Some(first) = seen.insert((&host.ssh.address, host.ssh.port), host) else { continue };
@@ -143,14 +128,28 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
         let finding = Diagnostic::error(Code::DuplicateLogin, message)
             .reason("both bundles would be copied to one machine")
             .help("correct `ssh.address` or `ssh.port` of one of them");
-        let finding = scope.at(finding, &path(host, "ssh.address"), "again here");
-        report.push(scope.also(finding, &path(first, "ssh.address"), "first here"));
+        let finding = scope.at(finding, &place, "again here");
+        let first = login_place(scope, first).unwrap_or_else(|| own(first));
+        report.push(scope.also(finding, &first, "first here"));
     }
+}
+
+/// Where the login's address is written, in either of its two ways.
+fn login_place(scope: &Scope<'_>, host: &Host) -> Option<String> {
+    ["ssh.address", "addresses.ssh"]
+        .map(|key| path(host, key))
+        .into_iter()
+        .find(|path| scope.places.is_written(path))
 }
 
 fn lengths(scope: &Scope<'_>, host: &Host, report: &mut Report) {
     if !host.is_node()
-        || !scope.sound(&[&own(host), &path(host, "nodeName"), "cluster.nodeName", "cluster.domain"])
+        || !scope.sound(&[
+            &path(host, "nodeName"),
+            &path(host, "roles"),
+            "cluster.nodeName",
+            "cluster.domain",
+        ])
     {
         return;
     }
@@ -212,7 +211,7 @@ fn endpoint(scope: &Scope<'_>, host: &Host, report: &mut Report) {
     let taken = *name == host.fqdn || *name == host.name;
     if !taken
         || cluster.load_balancer.mode != LoadBalancerMode::Keepalived
-        || !scope.sound(&["kubernetes.controlPlaneEndpoint", "loadBalancer.mode", &own(host)])
+        || !scope.sound(&["kubernetes.controlPlaneEndpoint", "loadBalancer.mode", &path(host, "domain")])
     {
         return;
     }

@@ -1,6 +1,4 @@
-//! The rest of what kubeadm refuses or drops: gates, timeouts, SANs, tokens, ignored preflight checks.
-
-use std::net::IpAddr;
+//! The rest of what kubeadm refuses or drops: gates, timeouts, tokens, ignored preflight checks.
 
 use super::components::needs_v1beta4;
 use super::{Scope, path};
@@ -21,7 +19,6 @@ const TIMEOUTS: [&str; 7] = [
 pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     gates(scope, report);
     timeouts(scope, report);
-    sans(scope, report);
     token(scope, report);
     preflight(scope, report);
 }
@@ -66,49 +63,6 @@ fn timeouts(scope: &Scope<'_>, report: &mut Report) {
     }
 }
 
-/// kubeadm's ValidateCertSANs, without the leading zeros that its sloppy reading of IPv4 takes.
-fn sans(scope: &Scope<'_>, report: &mut Report) {
-    for (n, san) in scope.cluster.kubernetes.cert_sans.iter().enumerate() {
-        let place = format!("kubernetes.apiServer.certSANs.{n}");
-        if is_san(san) || !scope.sound(&[&place]) {
-            continue;
-        }
-        let looks_like = if san.contains("://") {
-            "write the name alone, without a scheme"
-        } else if san.parse::<ipnet::IpNet>().is_ok() {
-            "write single addresses; a certificate cannot hold a network"
-        } else {
-            "write an address, a name in lower case, or a wildcard such as `*.example.com`"
-        };
-        let finding =
-            Diagnostic::error(Code::CertSan, format!("`{san}` is neither an address nor a DNS name"))
-                .reason(
-                    "a subject alternative name is an IP address or a DNS name, whose first label may be `*`",
-                )
-                .help(looks_like);
-        report.push(scope.at(finding, &place, ""));
-    }
-}
-
-fn is_san(text: &str) -> bool {
-    if text.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    // Four numbers are a mistyped address, not a name.
-    let numbers = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    name.len() <= 253 && !numbers && name.split('.').all(is_label)
-}
-
-/// A DNS-1123 label.
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
 /// In kubeadm a duration of zero never ends.
 fn token(scope: &Scope<'_>, report: &mut Report) {
     let place = "kubernetes.bootstrapToken.ttl";
@@ -142,37 +96,5 @@ fn preflight(scope: &Scope<'_>, report: &mut Report) {
             .reason("kubeadm takes `all` alone or the names of checks")
             .help("remove `all`, and name the checks that this host cannot pass");
         report.push(scope.at(finding, &place, ""));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_san;
-
-    #[test]
-    fn sans_are_addresses_names_and_wildcards() {
-        for good in
-            ["192.0.2.1", "2001:db8::1", "api.example.com", "*.example.com", "localhost", "1a.example"]
-        {
-            assert!(is_san(good), "{good}");
-        }
-        for bad in [
-            "",
-            "*",
-            "a.*.b",
-            "192.0.2.0/24",
-            "192.0.2.256",
-            "192.0.2.01",
-            "a_b.example",
-            "API.example.com",
-            "https://api.example.com",
-            "api.example.com:6443",
-            "-a.example",
-            "a..b",
-            "example.",
-        ] {
-            assert!(!is_san(bad), "{bad}");
-        }
-        assert!(!is_san(&format!("{}.example", "a".repeat(64))));
     }
 }

@@ -83,6 +83,12 @@ fn fields(
         ("apiVersion", "kubelet.config.k8s.io/v1beta1", "khagen writes this document's version", true),
         ("kind", "KubeletConfiguration", "khagen writes this document's kind", true),
         (
+            "containerRuntimeEndpoint",
+            "unix:///run/containerd/containerd.sock",
+            "containerd listens there, and kubeadm is told so",
+            true,
+        ),
+        (
             "staticPodPath",
             "/etc/kubernetes/manifests",
             "kubeadm writes the control plane's manifests there",

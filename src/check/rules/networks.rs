@@ -246,6 +246,7 @@ fn reach(scope: &Scope<'_>, report: &mut Report) {
         return;
     }
     let control_planes = scope.with_role(Role::ControlPlane);
+    peers(scope, report);
     for member in scope.with_role(Role::Etcd) {
         let ip = member.addresses.primary();
         unreached(
@@ -276,6 +277,36 @@ fn reach(scope: &Scope<'_>, report: &mut Report) {
             "controlPlaneEndpoint",
             report,
         );
+    }
+}
+
+/// Members dial each other in both directions; those of the rarer family are the ones that stand out.
+fn peers(scope: &Scope<'_>, report: &mut Report) {
+    let members: Vec<&Host> = scope
+        .with_role(Role::Etcd)
+        .into_iter()
+        .filter(|host| scope.sound(&[&path(host, "address"), &path(host, "addresses")]))
+        .collect();
+    let of = |host: &Host| Family::of(host.addresses.peer());
+    let v4 = members.iter().filter(|host| of(host) == Family::V4).count();
+    let usual = if v4 * 2 >= members.len() { Family::V4 } else { Family::V6 };
+    let Some(model) = members.iter().find(|host| of(host) == usual) else { return };
+    for other in members.iter().filter(|host| of(host) != usual) {
+        let message = format!(
+            "etcd members `{}` and `{}` reach each other by {} and {}",
+            model.name,
+            other.name,
+            model.addresses.peer(),
+            other.addresses.peer()
+        );
+        let finding = Diagnostic::error(Code::NoCommonFamily, message)
+            .reason("members dial each other in both directions and are judged by the address they dial from")
+            .help(format!("give every member an {} address for its peers", word(usual)));
+        let place = |host: &Host| {
+            path(host, if host.addresses.etcd_peer.is_some() { "addresses.etcdPeer" } else { "address" })
+        };
+        let finding = scope.at(finding, &place(other), word(of(other)));
+        report.push(scope.also(finding, &place(model), word(usual)));
     }
 }
 

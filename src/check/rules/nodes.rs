@@ -17,7 +17,6 @@ const KUBELETS: [&str; 5] = [
 ];
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 const ZONE: &str = "topology.kubernetes.io/zone";
-const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     let mut said = BTreeSet::new();
@@ -74,34 +73,21 @@ fn taints(scope: &Scope<'_>, host: &Host, said: &mut BTreeSet<(Option<Span>, Str
     let taints = host.taints.as_deref().unwrap_or_default();
     let place = |n: usize| path(host, &format!("taints.{n}"));
     for (n, taint) in taints.iter().enumerate() {
-        let at = place(n);
-        if !scope.sound(&[&at]) {
-            continue;
-        }
-        let before =
-            taints.iter().take(n).position(|other| other.key == taint.key && other.effect == taint.effect);
-        let (message, reason, help) = if !EFFECTS.contains(&taint.effect.as_str()) {
-            (
-                format!("a taint has no effect `{}`", taint.effect),
-                "the kubelet refuses the taint and does not register the node",
-                format!("use one of {}", EFFECTS.join(", ")),
-            )
-        } else if before.is_some() {
-            (
-                format!("the taint `{}` with effect {} is there twice", taint.key, taint.effect),
-                "a node has one taint of a key and effect, and the API server refuses two",
-                "remove one of them".to_owned(),
-            )
-        } else {
+        let mut before = taints.iter().take(n);
+        let Some(first) = before.position(|other| other.key == taint.key && other.effect == taint.effect)
+        else {
             continue;
         };
-        if said.insert((scope.places.at(&at), message.clone())) {
-            let finding = Diagnostic::error(Code::Taint, message).reason(reason).help(help);
-            let finding = scope.at(finding, &at, "");
-            report.push(match before {
-                Some(first) => scope.also(finding, &place(first), "first"),
-                None => finding,
-            });
+        let message = format!("the taint `{}` with effect {} is there twice", taint.key, taint.effect);
+        if !scope.sound(&[&place(n), &place(first)])
+            || !said.insert((scope.places.at(&place(n)), message.clone()))
+        {
+            continue;
         }
+        let finding = Diagnostic::error(Code::TaintTwice, message)
+            .reason("a node has one taint of a key and effect, and the API server refuses two")
+            .help("remove one of them");
+        let finding = scope.at(finding, &place(n), "again");
+        report.push(scope.also(finding, &place(first), "first"));
     }
 }

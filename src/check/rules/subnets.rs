@@ -23,6 +23,8 @@ const NODE_MASK_V4: u8 = 24;
 const NODE_MASK_V6: u8 = 64;
 /// The kubelet's default.
 const MAX_PODS: u64 = 110;
+/// 2^7 - 2 is the first that holds them.
+const MAX_PODS_BITS: u8 = 7;
 
 const MASK: &str = "node-cidr-mask-size";
 const MASK_V4: &str = "node-cidr-mask-size-ipv4";
@@ -218,14 +220,18 @@ fn capacity(scope: &Scope<'_>, net: &IpNet, mask: u8, place: &str, report: &mut 
         count(ranges, "node"),
         net.prefix_len()
     );
-    let help = if need <= mask {
-        format!(
-            "choose a podSubnet of /{} or larger, or a mask for nodes of {} or longer",
-            mask - need,
-            net.prefix_len() + need
-        )
-    } else {
-        "choose a larger podSubnet".to_owned()
+    // A mask that leaves no room for the kubelet's usual number of pods would only be the next finding.
+    let longer = net.prefix_len() + need;
+    let holds_pods = longer + MAX_PODS_BITS <= net.max_prefix_len();
+    let help = match (need <= mask, holds_pods) {
+        (true, true) => {
+            format!(
+                "choose a podSubnet of /{} or larger, or a mask for nodes of {longer} or longer",
+                mask - need
+            )
+        }
+        (true, false) => format!("choose a podSubnet of /{} or larger", mask - need),
+        (false, _) => "choose a larger podSubnet".to_owned(),
     };
     let finding = Diagnostic::error(Code::PodSubnetTooSmall, message)
         .reason(

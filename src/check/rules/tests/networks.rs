@@ -118,7 +118,22 @@ fn families_go_together() {
     );
     assert_eq!(
         after(|c| c.host("k8setcd1").addresses.cluster = vec![ip("2001:db8::1")]),
-        ["KH0302 hosts.k8setcd1.address hosts.k8smaster1"]
+        [
+            "KH0302 hosts.k8setcd1.address hosts.k8setcd2.address",
+            "KH0302 hosts.k8setcd1.address hosts.k8smaster1"
+        ]
+    );
+    assert_eq!(
+        after(|c| c.host("k8setcd3").addresses.etcd_peer = Some(ip("fd00:3::1"))),
+        ["KH0302 hosts.k8setcd3.addresses.etcdPeer hosts.k8setcd1.address"]
+    );
+    assert_eq!(
+        after(|c| {
+            for (name, n) in [("k8setcd1", 1), ("k8setcd2", 2), ("k8setcd3", 3)] {
+                c.host(name).addresses.etcd_peer = Some(ip(&format!("fd00:3::{n}")));
+            }
+        }),
+        [""; 0]
     );
 }
 
