@@ -216,6 +216,7 @@ pub fn build(
     if let Some(founding) = &mut ledger.founding {
         founding.ca_fingerprints = certs::authorities(cluster)
             .into_iter()
+            .chain([certs::SERVICE_ACCOUNT])
             .filter_map(|ca| Some((ca.to_owned(), store.fingerprint(&ObjectId::new(ca))?.to_owned())))
             .collect();
     }

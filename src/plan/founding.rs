@@ -110,7 +110,7 @@ fn priorities(cluster: &Cluster, ledger: &mut Ledger) {
     // A host that left keeps its priority in the ledger, so that nobody else gets it while it may still be advertising.
     let mut taken: BTreeSet<u8> = ledger.hosts.values().filter_map(|r| r.vrrp_priority).collect();
     for host in cluster.with_role(Role::LoadBalancer) {
-        let record = ledger.hosts.entry(host.fqdn.clone()).or_insert_with(HostRecord::default);
+        let record = ledger.hosts.entry(host.fqdn.clone()).or_default();
         if record.vrrp_priority.is_none() {
             let mut spaced = (1..=HIGHEST_PRIORITY).rev().step_by(PRIORITY_STEP.into());
             let free =
