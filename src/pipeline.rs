@@ -190,7 +190,8 @@ pub fn build(
         issue::issue(&requests, &secrets, &mut store, env)?
     };
     let due = issue::due(&store, &requests, cluster.pki.renew_before_days, env.now());
-    let expired: Vec<issue::Due> = due.iter().filter(|d| d.state == issue::DueState::Expired).cloned().collect();
+    let expired: Vec<issue::Due> =
+        due.iter().filter(|d| d.state == issue::DueState::Expired).cloned().collect();
     if !expired.is_empty() {
         return Err(BuildError::Expired { cluster: cluster.name.clone(), due: expired });
     }
@@ -250,7 +251,9 @@ pub fn build(
         let change = match former.as_ref().and_then(|f| f.bundles.get(name)) {
             _ if record.digest.is_empty() => BundleChange::New,
             _ if record.digest != *digest => BundleChange::Changed,
-            Some(b) if b.content_sha256 == *digest && b.generation == record.generation => BundleChange::Unchanged,
+            Some(b) if b.content_sha256 == *digest && b.generation == record.generation => {
+                BundleChange::Unchanged
+            }
             _ => BundleChange::Restored,
         };
         if record.digest != *digest {
@@ -266,7 +269,11 @@ pub fn build(
                 roles: roles_of(cluster, name),
                 name: name.clone(),
                 change: *change,
-                record: BundleRecord { generation: *generation, content_sha256: digest.clone(), ..record.unwrap_or_default() },
+                record: BundleRecord {
+                    generation: *generation,
+                    content_sha256: digest.clone(),
+                    ..record.unwrap_or_default()
+                },
             });
         }
         return Ok(outcome);
@@ -353,14 +360,20 @@ fn fresh_id(env: &Env) -> Result<String, EnvError> {
 }
 
 /// An output that other keys made must not be replaced silently: its cluster may be running on them.
-fn guard_against_other_store(store: &Store, former: Option<&BuildRecord>, out: &Path) -> Result<(), BuildError> {
+fn guard_against_other_store(
+    store: &Store,
+    former: Option<&BuildRecord>,
+    out: &Path,
+) -> Result<(), BuildError> {
     let ca = ObjectId::new(certs::KUBERNETES_CA);
     match former {
-        Some(record) if store.fingerprint(&ca) != Some(&record.ca_fingerprint) => Err(BuildError::OtherStore {
-            output: out.to_owned(),
-            store: store.dir().to_owned(),
-            store_is_new: store.is_empty(),
-        }),
+        Some(record) if store.fingerprint(&ca) != Some(&record.ca_fingerprint) => {
+            Err(BuildError::OtherStore {
+                output: out.to_owned(),
+                store: store.dir().to_owned(),
+                store_is_new: store.is_empty(),
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -370,17 +383,16 @@ fn tarball_path(name: &str) -> String {
 }
 
 fn roles_of(cluster: &Cluster, name: &str) -> String {
-    cluster
-        .hosts
-        .binary_search_by(|h| h.fqdn.as_str().cmp(name))
-        .map_or_else(|_| "operator".to_owned(), |i| {
-            cluster.hosts[i].roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", ")
-        })
+    cluster.hosts.binary_search_by(|h| h.fqdn.as_str().cmp(name)).map_or_else(
+        |_| "operator".to_owned(),
+        |i| cluster.hosts[i].roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", "),
+    )
 }
 
 /// The review tree's part of one bundle.
 fn write_review(output: &mut Output, bundle: &Bundle, store: &Store) -> Result<(), OutputError> {
-    let folder = if bundle.name == OPERATOR { "operator".to_owned() } else { format!("hosts/{}", bundle.name) };
+    let folder =
+        if bundle.name == OPERATOR { "operator".to_owned() } else { format!("hosts/{}", bundle.name) };
     let mut wanted = vec![format!("review/{folder}/FILES")];
     output.put_if_changed(&wanted[0], bundle.files_list(store).as_bytes(), 0o644)?;
     for file in &bundle.files {
@@ -413,7 +425,8 @@ fn finish(
     output: &mut Output,
 ) -> Result<(), BuildError> {
     let images = images::images(cluster);
-    let page = overview::cluster_page(cluster, ledger, requests, store, &images).map_err(RenderError::from)?;
+    let page =
+        overview::cluster_page(cluster, ledger, requests, store, &images).map_err(RenderError::from)?;
     let json = overview::cluster_json(cluster, ledger, requests, store, &images);
     let mut files = shared.review_files();
     files.extend(grouped.iter().map(|(path, content)| (path.clone(), symbolic_text(content, store))));
@@ -423,7 +436,9 @@ fn finish(
         output.put_if_changed(&format!("review/{path}"), text.as_bytes(), 0o644)?;
     }
     let wanted: BTreeSet<String> = files.iter().map(|(path, _)| format!("review/{path}")).collect();
-    let gone = output.record().map(|r| r.bundles.keys().filter(|name| !records.contains_key(*name)).cloned().collect());
+    let gone = output
+        .record()
+        .map(|r| r.bundles.keys().filter(|name| !records.contains_key(*name)).cloned().collect());
     let gone: Vec<String> = gone.unwrap_or_default();
     let mut stale = output.list("review/shared");
     stale.retain(|path| !wanted.contains(path));
@@ -440,7 +455,10 @@ fn finish(
         khagen: env!("CARGO_PKG_VERSION").to_owned(),
         cluster: cluster.name.clone(),
         cluster_id: founding.map(|f| f.cluster_id.clone()).unwrap_or_default(),
-        ca_fingerprint: store.fingerprint(&ObjectId::new(certs::KUBERNETES_CA)).unwrap_or_default().to_owned(),
+        ca_fingerprint: store
+            .fingerprint(&ObjectId::new(certs::KUBERNETES_CA))
+            .unwrap_or_default()
+            .to_owned(),
         bundles: records.clone(),
     };
     let sums: String =

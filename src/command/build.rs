@@ -47,7 +47,8 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     let show_progress = text && std::io::stderr().is_terminal();
     let mut outcomes: Vec<Outcome> = Vec::new();
     for cluster in &inventory.clusters {
-        let out = cluster.folder.as_ref().map_or_else(|| args.output.clone(), |folder| args.output.join(folder));
+        let out =
+            cluster.folder.as_ref().map_or_else(|| args.output.clone(), |folder| args.output.join(folder));
         let mut progress = |done: usize, total: usize| {
             if show_progress && total > 64 {
                 streams.err(&format!("\rpacking {done} of {total}{}", if done == total { "\n" } else { "" }));
@@ -67,7 +68,8 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
         streams.out(&closing(&outcomes, args));
     }
     let pending = outcomes.iter().any(|o| {
-        o.decisions.iter().any(|d| d.action == Action::Issue) || o.bundles.iter().any(|b| b.change != BundleChange::Unchanged)
+        o.decisions.iter().any(|d| d.action == Action::Issue)
+            || o.bundles.iter().any(|b| b.change != BundleChange::Unchanged)
     });
     Ok(if args.dry_run && pending { Exit::Changes } else { Exit::Done })
 }
@@ -114,7 +116,9 @@ fn failure(error: BuildError) -> Failure {
     match &error {
         BuildError::Founding { changes, .. } => {
             for change in changes {
-                failure.message.push_str(&format!("\n  {}: was {}, now {}", change.setting, change.was, change.now));
+                failure
+                    .message
+                    .push_str(&format!("\n  {}: was {}, now {}", change.setting, change.was, change.now));
             }
             failure.help(
                 "put the former values back. Pods, services and certificates of the running cluster are made of them; \
@@ -133,7 +137,9 @@ fn failure(error: BuildError) -> Failure {
             for d in due {
                 failure.message.push_str(&format!("\n  {}: {}", d.id, date(d.not_after)));
             }
-            failure.help("remove their folders below the store's objects/ to have the next build issue them again")
+            failure.help(
+                "remove their folders below the store's objects/ to have the next build issue them again",
+            )
         }
         BuildError::Render(_) => failure.help("this is a bug in khagen; please report it with the inventory"),
         _ => failure,

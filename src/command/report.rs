@@ -25,7 +25,8 @@ const FOLD: usize = 12;
 /// The outcome for people.
 pub fn text(outcome: &Outcome, detail: Detail, dry_run: bool, colour: bool) -> String {
     let mut out = String::new();
-    let paint = |style: Style, text: &str| if colour { format!("{style}{text}{style:#}") } else { text.to_owned() };
+    let paint =
+        |style: Style, text: &str| if colour { format!("{style}{text}{style:#}") } else { text.to_owned() };
     let strong = Style::new().bold();
     let fresh = AnsiColor::Green.on_default();
     let _ = writeln!(out, "{}", paint(strong, &format!("cluster {}", outcome.cluster)));
@@ -45,7 +46,11 @@ pub fn text(outcome: &Outcome, detail: Detail, dry_run: bool, colour: bool) -> S
         }
         let word = format!("{:<9}", b.change.as_str());
         let word = if b.change == BundleChange::Unchanged { word } else { paint(fresh, &word) };
-        let _ = write!(out, "  bundle    {:<width$}  {:<roles$}  {word}  generation {}", b.name, b.roles, b.record.generation);
+        let _ = write!(
+            out,
+            "  bundle    {:<width$}  {:<roles$}  {word}  generation {}",
+            b.name, b.roles, b.record.generation
+        );
         if !b.record.tar_sha256.is_empty() {
             let digest = b.record.tar_sha256.get(..12).unwrap_or_default();
             let _ = write!(out, "  {:>9}  sha256:{digest}", size(b.record.size));
@@ -57,12 +62,22 @@ pub fn text(outcome: &Outcome, detail: Detail, dry_run: bool, colour: bool) -> S
     }
     if dry_run {
         let changed = outcome.bundles.len() - unchanged;
-        let _ = writeln!(out, "  dry run   {changed} of {} bundles would be written; nothing was", outcome.bundles.len());
+        let _ = writeln!(
+            out,
+            "  dry run   {changed} of {} bundles would be written; nothing was",
+            outcome.bundles.len()
+        );
     } else if outcome.written == 0 && outcome.removed == 0 {
         let _ = writeln!(out, "  output    {}: nothing changed, nothing written", outcome.output.display());
     } else {
-        let removed = if outcome.removed > 0 { format!(", {} removed", outcome.removed) } else { String::new() };
-        let _ = writeln!(out, "  output    {}: {} files written{removed}", outcome.output.display(), outcome.written);
+        let removed =
+            if outcome.removed > 0 { format!(", {} removed", outcome.removed) } else { String::new() };
+        let _ = writeln!(
+            out,
+            "  output    {}: {} files written{removed}",
+            outcome.output.display(),
+            outcome.written
+        );
     }
     out
 }
