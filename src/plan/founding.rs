@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ledger::{EtcdMembership, Founding, HostRecord, Ledger};
+use crate::ledger::{EtcdMembership, Founding, Ledger};
 use crate::model::{Cluster, ClusterState, LoadBalancerMode, Role};
 
 /// The highest priority that is given; 255 means "owner of the address" (RFC 9568 section 5.2.4).

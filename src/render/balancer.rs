@@ -75,7 +75,10 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
                  u keepalived_script - \"keepalived's checks\" /nonexistent -\n";
     Ok(vec![
         file("/etc/nginx/nginx.conf", &(nginx(cluster)? + "\n")),
-        file("/etc/systemd/system/nginx.service.d/khagen.conf", include_str!("../../templates/balancer/nginx-dropin.conf")),
+        file(
+            "/etc/systemd/system/nginx.service.d/khagen.conf",
+            include_str!("../../templates/balancer/nginx-dropin.conf"),
+        ),
         file(
             "/etc/systemd/system/keepalived.service.d/khagen.conf",
             include_str!("../../templates/balancer/keepalived-dropin.conf"),
@@ -128,11 +131,16 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger) -> Result<Vec<FileE
         .iter()
         .map(|vip| {
             let family = Family::of(vip.address.addr());
-            let of_family = |h: &Host| h.addresses.cluster.iter().copied().find(|ip| Family::of(*ip) == family);
+            let of_family =
+                |h: &Host| h.addresses.cluster.iter().copied().find(|ip| Family::of(*ip) == family);
             let interface = vip.interface.clone().or_else(|| host.interface.clone()).unwrap_or_default();
             Instance {
                 // Stays the same when another address is added before it.
-                name: format!("vrid_{}_{}", vip.virtual_router_id, if family == Family::V4 { "v4" } else { "v6" }),
+                name: format!(
+                    "vrid_{}_{}",
+                    vip.virtual_router_id,
+                    if family == Family::V4 { "v4" } else { "v6" }
+                ),
                 interface,
                 vrid: vip.virtual_router_id,
                 source: of_family(host).map(|ip| ip.to_string()).unwrap_or_default(),

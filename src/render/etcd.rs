@@ -129,10 +129,10 @@ fn environment(cluster: &Cluster, host: &Host, ledger: &Ledger) -> String {
             ("ETCD_INITIAL_ADVERTISE_PEER_URLS", url(host.addresses.peer(), e.peer_port)),
         ],
     );
-    part("/metrics and /health without a certificate, on this host only", &[(
-        "ETCD_LISTEN_METRICS_URLS",
-        format!("http://127.0.0.1:{}", e.metrics_port),
-    )]);
+    part(
+        "/metrics and /health without a certificate, on this host only",
+        &[("ETCD_LISTEN_METRICS_URLS", format!("http://127.0.0.1:{}", e.metrics_port))],
+    );
     part(
         "Read once, by a member without data",
         &[

@@ -32,7 +32,9 @@ struct ContainerdView {
 /// When a template fails, which only a bug makes it do.
 pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
     let file = |path: &str, text: String| FileEntry::new(path, layer("kubernetes"), Content::text(text));
-    let pause = releases::kubernetes(cluster.kubernetes.version).map(|m| images::pause(cluster, m)).unwrap_or_default();
+    let pause = releases::kubernetes(cluster.kubernetes.version)
+        .map(|m| images::pause(cluster, m))
+        .unwrap_or_default();
     let view = ContainerdView { pause };
     let containerd = match cluster.kubernetes.containerd {
         ContainerdMajor::V1 => ContainerdV2 { v: &view }.render()?,
@@ -43,7 +45,9 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
         file("/etc/containerd/config.toml", containerd + "\n"),
         file(
             "/etc/crictl.yaml",
-            format!("# Written by khagen.\nruntime-endpoint: {socket}\nimage-endpoint: {socket}\ntimeout: 10\n"),
+            format!(
+                "# Written by khagen.\nruntime-endpoint: {socket}\nimage-endpoint: {socket}\ntimeout: 10\n"
+            ),
         ),
         file("/etc/modules-load.d/khagen.conf", modules(cluster)),
         file("/etc/sysctl.d/90-khagen.conf", sysctls(cluster)),
@@ -64,7 +68,9 @@ pub fn swap_is_refused(cluster: &Cluster) -> bool {
 }
 
 fn modules(cluster: &Cluster) -> String {
-    let mut out = String::from("# Written by khagen: overlayfs for containerd, bridged traffic for the network plugin.\noverlay\nbr_netfilter\n");
+    let mut out = String::from(
+        "# Written by khagen: overlayfs for containerd, bridged traffic for the network plugin.\noverlay\nbr_netfilter\n",
+    );
     if cluster.kubernetes.kube_proxy_mode == KubeProxyMode::Ipvs {
         out.push_str("# kube-proxy in mode ipvs.\nip_vs\nip_vs_rr\nip_vs_wrr\nip_vs_sh\nnf_conntrack\n");
     }
@@ -117,11 +123,17 @@ pub fn host(host: &Host) -> Vec<FileEntry> {
         for (key, value) in &host.sysctls.value {
             let _ = writeln!(text, "{key} = {value}");
         }
-        files.push(FileEntry::new("/etc/sysctl.d/95-khagen-user.conf", layer_of(host, host.sysctls.from), Content::text(text)));
+        files.push(FileEntry::new(
+            "/etc/sysctl.d/95-khagen-user.conf",
+            layer_of(host, host.sysctls.from),
+            Content::text(text),
+        ));
     }
     for f in &host.files {
         files.push(
-            FileEntry::new(&f.path, layer_of(host, f.from), Content::text(&*f.content)).mode(f.mode).owned(&f.owner, &f.group),
+            FileEntry::new(&f.path, layer_of(host, f.from), Content::text(&*f.content))
+                .mode(f.mode)
+                .owned(&f.owner, &f.group),
         );
     }
     files

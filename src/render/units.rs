@@ -94,7 +94,13 @@ impl Needs {
 
     fn unit(&mut self, unit: &str, enable: bool, start: bool, restart_on: &[&str], reload_on: &[&str]) {
         let own = |paths: &[&str]| paths.iter().map(|p| (*p).to_owned()).collect();
-        self.units.push(Unit { unit: unit.to_owned(), enable, start, restart_on: own(restart_on), reload_on: own(reload_on) });
+        self.units.push(Unit {
+            unit: unit.to_owned(),
+            enable,
+            start,
+            restart_on: own(restart_on),
+            reload_on: own(reload_on),
+        });
     }
 }
 
@@ -114,10 +120,21 @@ fn etcd_member(cluster: &Cluster, needs: &mut Needs) {
         "etcd.service",
         true,
         true,
-        &["/etc/etcd/etcd.env", "/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt", "/etc/systemd/system/etcd.service"],
+        &[
+            "/etc/etcd/etcd.env",
+            "/etc/etcd/pki/etcd-ca.crt",
+            "/etc/etcd/pki/etcd-peer-ca.crt",
+            "/etc/systemd/system/etcd.service",
+        ],
         &[],
     );
-    needs.unit("khagen-etcd-snapshot.timer", true, true, &["/etc/systemd/system/khagen-etcd-snapshot.timer"], &[]);
+    needs.unit(
+        "khagen-etcd-snapshot.timer",
+        true,
+        true,
+        &["/etc/systemd/system/khagen-etcd-snapshot.timer"],
+        &[],
+    );
 }
 
 fn balancer(needs: &mut Needs) {
@@ -127,7 +144,13 @@ fn balancer(needs: &mut Needs) {
     needs.command("keepalived", "keepalived");
     needs.command("curl", "curl");
     needs.command("logger", "bsdutils");
-    needs.unit("nginx.service", true, true, &["/etc/systemd/system/nginx.service.d/khagen.conf"], &["/etc/nginx/nginx.conf"]);
+    needs.unit(
+        "nginx.service",
+        true,
+        true,
+        &["/etc/systemd/system/nginx.service.d/khagen.conf"],
+        &["/etc/nginx/nginx.conf"],
+    );
     needs.unit(
         "keepalived.service",
         true,
@@ -165,7 +188,10 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
     if cluster.kubernetes.version.line() <= (1, 31) {
         needs.command("crictl", "");
     }
-    needs.by_hand.push(format!("kubeadm, kubelet and kubectl {} (packages of Kubernetes {line})", cluster.kubernetes.version));
+    needs.by_hand.push(format!(
+        "kubeadm, kubelet and kubectl {} (packages of Kubernetes {line})",
+        cluster.kubernetes.version
+    ));
     needs.directory("/etc/kubernetes", 0o755, "root", "root");
     if !host.kubelet.value.is_empty() {
         needs.directory(super::kubeadm::PATCHES_DIR, 0o755, "root", "root");
@@ -175,7 +201,13 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
     }
     needs.unit("containerd.service", true, true, &["/etc/containerd/config.toml"], &[]);
     if node::swap_is_refused(cluster) {
-        needs.unit("khagen-swap-off.service", true, true, &["/etc/systemd/system/khagen-swap-off.service"], &[]);
+        needs.unit(
+            "khagen-swap-off.service",
+            true,
+            true,
+            &["/etc/systemd/system/khagen-swap-off.service"],
+            &[],
+        );
     }
     // kubeadm starts it.
     needs.unit("kubelet.service", true, false, &[], &[]);
