@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::fs::Sync;
 use crate::output::OutputError;
 use crate::pipeline::{self, BuildError, BundleChange, Options, Outcome};
-use crate::pki::Action;
+use crate::pki::{Action, IssueError};
 use crate::render::overview::date;
 
 /// Runs the command.
@@ -106,7 +106,7 @@ fn failure(error: BuildError) -> Failure {
         BuildError::Founding { .. } => Exit::Invalid,
         BuildError::OtherStore { .. } => Exit::Integrity,
         BuildError::Expired { .. } => Exit::Precondition,
-        BuildError::Store(e) if e.is_integrity() => Exit::Integrity,
+        BuildError::Store(e) | BuildError::Issue(IssueError::Store(e)) if e.is_integrity() => Exit::Integrity,
         BuildError::Pack(_) => Exit::Integrity,
         BuildError::Render(_) => Exit::Bug,
         BuildError::Output(OutputError::BadRecord(_)) => Exit::Integrity,
