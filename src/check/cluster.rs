@@ -166,7 +166,7 @@ pub fn load_balancer(view: View<'_>, places: &mut Places, report: &mut Report) -
         .unwrap_or_default();
     let interface = view.read("interface", names::interface);
     let mut vips = Vec::new();
-    let mut number = |view: View<'_>, own: Option<&Node>| -> u8 {
+    let number = |view: View<'_>, own: Option<&Node>| -> u8 {
         let id: u8 = own.map(|own| View::new(Some(own), keys).number("virtualRouterId")).unwrap_or_default();
         if id > 0 { id } else { view.number("virtualRouterId") }
     };

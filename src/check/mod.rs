@@ -50,9 +50,8 @@ pub fn check(loaded: &Loaded, sources: &Sources, today: Date, report: &mut Repor
             }
         }
     }
-    let beside: Vec<(&Cluster, &Places)> =
-        clusters.iter().map(|(cluster, places)| (cluster, places)).collect();
-    rules::check_all(&beside, report);
+    let all: Vec<(&Cluster, &Places)> = clusters.iter().map(|(cluster, places)| (cluster, places)).collect();
+    rules::check_all(&all, report);
     if report.has_errors() || clusters.is_empty() {
         return None;
     }

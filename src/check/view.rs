@@ -52,11 +52,6 @@ impl<'a> View<'a> {
         read(&text_of(self.node(name)?, true)?).ok()
     }
 
-    /// A text.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.read(name, |text| Ok(text.to_owned()))
-    }
-
     /// One of a few words; empty when there is none.
     pub fn word(&self, name: &str) -> Cow<'a, str> {
         match self.node(name).map(|node| &node.value) {

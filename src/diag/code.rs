@@ -152,8 +152,7 @@ catalogue! {
         "One line without control characters; names of flags, gates and checks are narrower.";
     BadUser "KH0219" "not a user's or group's name"
         "Names as useradd makes them everywhere: a-z, 0-9, `_`, `-`, 32 characters at most, no digit first. Ids differ between hosts, so names are used.";
-
-    // KH02: names and addresses. KH0220 and above: identity across hosts and clusters.
+    // KH0220 and above: identity across hosts and clusters.
     DuplicateHost "KH0220" "two hosts of one name"
         "A host's short name is its etcd member name and the stem of its certificates, and with the domain its FQDN. Two hosts cannot share it, not even in different domains.";
     DuplicateNodeName "KH0222" "two nodes of one name"
