@@ -261,3 +261,79 @@ impl Lock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let list = std::fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> = list.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_replaced_file_has_its_own_mode_and_leaves_nothing_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        replace(&path, b"one", PUBLIC, Sync::Later).unwrap();
+        replace(&path, b"two", SECRET, Sync::Now).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(dir.path()), ["f"]);
+    }
+
+    #[test]
+    fn a_failed_replacement_leaves_the_former_and_names_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("in"), "").unwrap();
+        let error = replace(&path, b"x", PUBLIC, Sync::Later).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot rename to {}", path.display()));
+        assert_eq!(names(dir.path()), ["f"]);
+        let error = replace(&dir.path().join("no/f"), b"x", PUBLIC, Sync::Later).unwrap_err();
+        assert!(error.to_string().starts_with("cannot create "), "{error}");
+    }
+
+    #[test]
+    fn create_does_not_follow_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("f"), dir.path().join("other"));
+        std::fs::write(&other, "other").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(create(&path, b"x", SECRET, Sync::Later).is_err());
+        assert_eq!(std::fs::read(&other).unwrap(), b"other");
+    }
+
+    #[test]
+    fn a_folder_takes_another_ones_place_which_stays_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t");
+        for (text, old) in [("one", false), ("two", true), ("three", true)] {
+            let staged = dir.path().join("staged");
+            create_dirs(&staged, SECRET_DIR).unwrap();
+            create(&staged.join("f"), text.as_bytes(), PUBLIC, Sync::Later).unwrap();
+            let aside = replace_dir(&staged, &target).unwrap();
+            assert_eq!(std::fs::read_to_string(target.join("f")).unwrap(), text);
+            assert_eq!(aside.is_some(), old);
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join(".t.old/f")).unwrap(), "two");
+        assert_eq!(names(dir.path()), [".t.old", "t"]);
+    }
+
+    #[test]
+    fn a_lock_excludes_and_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lock");
+        let (one, two) = (Lock::folder(dir.path(), Duration::ZERO), Lock::file(&file, Duration::ZERO));
+        assert!(matches!(Lock::folder(dir.path(), Duration::from_millis(30)), Err(FsError::Busy { .. })));
+        assert!(matches!(Lock::file(&file, Duration::ZERO), Err(FsError::Busy { .. })));
+        drop((one, two));
+        assert!(Lock::folder(dir.path(), Duration::ZERO).is_ok());
+        assert!(Lock::file(&file, Duration::ZERO).is_ok());
+    }
+}

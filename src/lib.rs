@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod pki;
 pub mod plan;
 pub mod render;
+pub mod schema;
 pub mod secret;
 pub mod source;
 pub mod value;

@@ -1,4 +1,102 @@
 //! From merged documents to a valid [`crate::model::Inventory`]: every finding at once, nothing written.
+//!
+//! First each value for itself, against the description of its key ([`crate::schema`]), then the model, with
+//! stand-ins where a value could not be read. What several settings together get wrong is said by rules over the model.
 
+mod cluster;
+mod decode;
+mod host;
 pub mod places;
 pub mod rules;
+mod secrets;
+mod suggest;
+mod text;
+mod user_files;
+mod view;
+
+use std::collections::HashSet;
+
+use time::Date;
+
+use crate::diag::Report;
+use crate::load::tree::Value;
+use crate::load::{Loaded, LoadedCluster};
+use crate::model::{Cluster, Inventory};
+use crate::schema;
+use crate::source::Sources;
+use decode::Decoder;
+use host::Hosts;
+use places::Places;
+use secrets::Secrets;
+use user_files::UserFiles;
+use view::View;
+
+/// Checks every cluster. `None` when the report has errors, those of loading included. `today` decides only warnings.
+pub fn check(loaded: &Loaded, sources: &Sources, today: Date, report: &mut Report) -> Option<Inventory> {
+    let _ = sources;
+    let mut clusters: Vec<(Cluster, Places)> = Vec::new();
+    // Documents beside several clusters are part of each; what is wrong with them is said once.
+    let mut said = HashSet::new();
+    for loaded in &loaded.clusters {
+        let mut own = Report::new();
+        let (cluster, places) = model(loaded, &mut own);
+        rules::check(&cluster, &places, today, &mut own);
+        clusters.push((cluster, places));
+        own.concealed().iter().for_each(|span| report.conceal(*span));
+        for finding in own.iter() {
+            let place = finding.primary.as_ref().map(|label| label.span);
+            if said.insert((finding.code, place, finding.message.clone())) {
+                report.push(finding.clone());
+            }
+        }
+    }
+    let all: Vec<(&Cluster, &Places)> = clusters.iter().map(|(cluster, places)| (cluster, places)).collect();
+    rules::check_all(&all, report);
+    if report.has_errors() || clusters.is_empty() {
+        return None;
+    }
+    Some(Inventory { clusters: clusters.into_iter().map(|(cluster, _)| cluster).collect() })
+}
+
+/// Fills the model of a cluster and says where its settings stand.
+fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
+    let root = &loaded.root;
+    let mut places = Places::default();
+    let secrets = Secrets::find(root, report);
+    Decoder::new(&secrets, &mut places, report, loaded.complete).read(root);
+    if !loaded.complete {
+        // Hosts may be missing, so that nobody counts them.
+        places.mark_unsound("hosts");
+    }
+    let files = UserFiles::read(root, &loaded.dir, &secrets, report);
+    let top = View::new(Some(root), schema::INVENTORY);
+    if let Some(recipients) =
+        top.child("secrets").node("recipients").filter(|node| !view::items(node).is_empty())
+    {
+        report.push(decode::not_built(
+            recipients.span,
+            "secrets.recipients",
+            "encrypting the store; leave the list empty, and keys are files of mode 0600 outside git",
+        ));
+    }
+    let balancer_view = top.child("loadBalancer");
+    let load_balancer = cluster::load_balancer(balancer_view, &mut places, report);
+    let mut hosts = Hosts::new(top, files, loaded.complete);
+    let list = match top.node("hosts").map(|node| &node.value) {
+        Some(Value::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let cluster = Cluster {
+        folder: loaded.folder.clone(),
+        dir: loaded.dir.clone(),
+        name: top.child("cluster").read("name", text::names::label).unwrap_or_else(|| "invalid".to_owned()),
+        domain: hosts.domain.clone(),
+        state: cluster::state(top.child("cluster")),
+        kubernetes: cluster::kubernetes(top.child("kubernetes"), &load_balancer, balancer_view),
+        etcd: cluster::etcd(top.child("etcd")),
+        load_balancer,
+        pki: cluster::pki(top.child("pki")),
+        hosts: hosts.read(list, &mut places, report),
+    };
+    (cluster, places)
+}

@@ -84,8 +84,75 @@ catalogue! {
         "Documents are merged key by key and the order of files has no meaning, so a setting can have one place only. Only `hosts` lists are appended; `schema` may repeat if it is equal.";
     MergeKind "KH0103" "two documents disagree on what a key holds"
         "A map can only be merged with a map. One of the two places is mistaken.";
+    UnknownKey "KH0104" "a key that khagen does not know"
+        "A misspelled key would be a setting that is silently not made. `khagen schema` lists all keys.";
+    WrongType "KH0105" "a value of the wrong kind"
+        "Each key holds text, a number, true or false, a list or a map. Numbers stand without quotes, text may stand in them.";
+    MissingKey "KH0106" "a setting is missing"
+        "The key has no default, since khagen cannot know it.";
+    NotBuiltYet "KH0107" "a setting that this khagen does not act on yet"
+        "The name is reserved so that inventories stay valid when it comes. Until then it is refused rather than ignored.";
+    NotAChoice "KH0108" "not one of the words that a key takes"
+        "The key takes one of a few words, in this spelling.";
+    OutOfRange "KH0109" "a number out of range"
+        "The program that reads the number accepts only this range.";
+    SecretValue "KH0110" "a secret in the inventory"
+        "The inventory is reviewed and committed, so no key, password or token may stand in it. khagen makes the cluster's own and keeps them in the store. What looks like a secret is never printed.";
+    UnknownGroup "KH0111" "a group that is not there"
+        "A host's `group` names an entry of `groups`, which may be empty: `groups: {gpu: {}}`.";
+    Exclusive "KH0112" "two keys that exclude each other"
+        "Both say the same thing, and which of them counts would be a guess.";
+    EmptyList "KH0113" "a list that needs an entry"
+        "Leave the key out to get its default, or give the list an entry.";
+    Repeated "KH0114" "the same thing twice in one list"
+        "The second entry says nothing, or contradicts the first.";
+    OnlyOnHost "KH0115" "a setting of one host given to several"
+        "Names, addresses and roles belong to one host and stand in its own entry under `hosts`.";
+    UserFile "KH0116" "a file of the user's that cannot be taken"
+        "`source` names a regular file of UTF-8 text, 1 MiB at most, inside the inventory's `files/` folder.";
+    AmbiguousNumber "KH0117" "a number that programs read differently"
+        "`0644` is 420 to YAML 1.1, 644 to YAML 1.2 and an error to TOML. Quote it to make it text.";
 
-    // KH02: names and addresses. KH0220 and above: identity across hosts and clusters.
+    // KH02: names and addresses. Up to KH0219: single values.
+    NotALabel "KH0201" "not a DNS-1123 label"
+        "1 to 63 characters, a-z, 0-9 and `-`, not at the ends. Such a name is part of a DNS name, a certificate, a file name.";
+    NotADnsName "KH0202" "not a DNS name"
+        "A DNS-1123 subdomain: labels of a-z, 0-9 and `-` joined by dots, 253 characters at most. Kubernetes refuses upper case and `_`.";
+    NotAnAddress "KH0203" "not an IP address"
+        "IPv4 as four decimal numbers without leading zeros, or IPv6. No name, port, prefix length or zone.";
+    NotANetwork "KH0204" "not a network in CIDR form"
+        "An address, `/`, and the length of the prefix: 10.0.0.0/16, 2001:db8::/64.";
+    HostBits "KH0205" "a network with host bits"
+        "In 10.1.2.3/16 the last two numbers are past the prefix. kubeadm accepts it, the API server refuses it from 1.36 on (StrictIPCIDRValidation). A VIP keeps them: it is an address in a network.";
+    BadEndpoint "KH0206" "not an endpoint"
+        "controlPlaneEndpoint is a DNS name in lower case or an address, and perhaps a port: api.example.com:6443, 192.0.2.10:6443, [2001:db8::10]:6443.";
+    BadInterface "KH0207" "not an interface that the kernel would take"
+        "1 to 15 bytes, no `/`, no `:`, no white space, neither `.` nor `..` (dev_valid_name in net/core/dev.c).";
+    BadVersion "KH0208" "not an exact version"
+        "Versions are major.minor.patch. Nothing resolves `latest`, `stable` or a bare minor.";
+    BadDuration "KH0209" "not a time span"
+        "Numbers with units, the larger first: y (365 days), w, d, h, m, s. Each setting has bounds.";
+    BadSize "KH0210" "not a size"
+        "Bytes as a number, or a whole number with KiB, MiB or GiB.";
+    BadPath "KH0211" "not a clean path"
+        "A path on a host is absolute, of letters, digits and . _ @ / + -, without `.`, `..` and doubled slashes. A source lies inside `files/`.";
+    BadCalendar "KH0212" "not a time for a systemd timer"
+        "See systemd.time(7), CALENDAR EVENTS. `systemd-analyze calendar TEXT` tells when it comes next.";
+    BadTaint "KH0213" "not a taint"
+        "`key=value:Effect`, `key:Effect`, or a map of key, value and effect.";
+    BadNodeLabel "KH0214" "not a label's key or value"
+        "Kubernetes' rules: a name of up to 63 letters, digits, `-`, `_`, `.`, before it perhaps a DNS name and `/`; values likewise, or empty.";
+    FamilyPair "KH0215" "neither one address nor one of each family"
+        "One address or network, or one of IPv4 and one of IPv6. The first is the primary family.";
+    BadMode "KH0216" "not a file's mode"
+        "Three octal digits, perhaps after a 0, best in quotes: \"0644\".";
+    BadEffect "KH0217" "not an effect of a file's change"
+        "`none`, `restart UNIT` or `reload UNIT`, with the unit's full name.";
+    BadText "KH0218" "text that its reader would not take"
+        "One line without control characters; names of flags, gates and checks are narrower.";
+    BadUser "KH0219" "not a user's or group's name"
+        "Names as useradd makes them everywhere: a-z, 0-9, `_`, `-`, 32 characters at most, no digit first. Ids differ between hosts, so names are used.";
+    // KH0220 and above: identity across hosts and clusters.
     DuplicateHost "KH0220" "two hosts of one name"
         "A host's short name is its etcd member name and the stem of its certificates, and with the domain its FQDN. Two hosts cannot share it, not even in different domains.";
     DuplicateNodeName "KH0222" "two nodes of one name"

@@ -30,8 +30,13 @@ pub(super) fn founding_path(dir: &Path) -> PathBuf {
     dir.join("ledger/cluster.toml")
 }
 
+/// The folder of the hosts' files.
+pub(super) fn hosts_dir(dir: &Path) -> PathBuf {
+    dir.join("ledger/hosts")
+}
+
 fn host_path(dir: &Path, host: &str) -> PathBuf {
-    dir.join("ledger/hosts").join(format!("{host}.toml"))
+    hosts_dir(dir).join(format!("{host}.toml"))
 }
 
 /// Reads the ledger; what is wrong with a file is added to `damages`.
@@ -43,10 +48,11 @@ pub(super) fn read(dir: &Path, damages: &mut Vec<Damage>) -> Result<Ledger, Stor
             sealed::read::<Founding>(&text).map_err(|what| damages.push(Damage { path, what })).ok()
         }
     };
-    let mut files: Vec<PathBuf> = super::store::entries(&dir.join("ledger/hosts"))?
+    let hosts = hosts_dir(dir);
+    let mut files: Vec<PathBuf> = super::store::entries(&hosts)?
         .into_iter()
         .filter(|(name, is_dir)| !is_dir && !name.starts_with('.') && name.ends_with(".toml"))
-        .map(|(name, _)| dir.join("ledger/hosts").join(name))
+        .map(|(name, _)| hosts.join(name))
         .collect();
     files.sort_unstable();
     let read: Vec<Result<(String, HostRecord), Damage>> =

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use time::OffsetDateTime;
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 
 use super::read::{self, BasicConstraints, CertSummary};
 use crate::plan::{CertRequest, Profile};
@@ -90,6 +90,34 @@ fn subject_text(request: &CertRequest) -> String {
     o.into_iter().chain(cn).collect::<Vec<_>>().join(", ")
 }
 
+/// Accepts a profile's extended key usages, no fewer and no more, in one walk along the chain.
+struct Exactly(Profile);
+
+impl ExtendedKeyUsageValidator for Exactly {
+    fn validate(&self, usages: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let mut found = BTreeSet::new();
+        for usage in usages {
+            found.insert(usage?.to_decoded_oid());
+        }
+        let wanted: &[&[usize]] = match self.0 {
+            Profile::Ca => &[],
+            Profile::Server => &[KeyUsage::SERVER_AUTH_REPR],
+            Profile::Client => &[KeyUsage::CLIENT_AUTH_REPR],
+            Profile::ServerAndClient => &[KeyUsage::SERVER_AUTH_REPR, KeyUsage::CLIENT_AUTH_REPR],
+        };
+        if found.iter().map(Vec::as_slice).eq(wanted.iter().copied()) {
+            return Ok(());
+        }
+        let required =
+            if self.0 == Profile::Client { KeyUsage::client_auth() } else { KeyUsage::server_auth() };
+        let present = found.into_iter().collect();
+        Err(webpki::Error::RequiredEkuNotFoundContext(webpki::RequiredEkuNotFoundContext {
+            required,
+            present,
+        }))
+    }
+}
+
 /// Asks an independent verifier for the chain, the usage and every name, at a time.
 pub fn check_chain(request: &CertRequest, der: &[u8], issuer: &[u8], now: OffsetDateTime) -> Vec<String> {
     if request.profile == Profile::Ca {
@@ -111,18 +139,10 @@ pub fn check_chain(request: &CertRequest, der: &[u8], issuer: &[u8], now: Offset
     };
     let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-    let usages = match request.profile {
-        Profile::Ca => Vec::new(),
-        Profile::Server => vec![KeyUsage::server_auth()],
-        Profile::Client => vec![KeyUsage::client_auth()],
-        Profile::ServerAndClient => vec![KeyUsage::server_auth(), KeyUsage::client_auth()],
-    };
     let mut wrong = Vec::new();
-    for usage in usages {
-        let algorithms = webpki::ALL_VERIFICATION_ALGS;
-        if let Err(e) = cert.verify_for_usage(algorithms, &anchors, &[], time, usage, None, None) {
-            wrong.push(format!("webpki refuses the chain: {e}"));
-        }
+    let (algorithms, usages) = (webpki::ALL_VERIFICATION_ALGS, Exactly(request.profile));
+    if let Err(e) = cert.verify_for_usage(algorithms, &anchors, &[], time, usages, None, None) {
+        wrong.push(format!("webpki refuses the chain: {e}"));
     }
     let addresses = request.ip_sans.iter().map(|ip| ServerName::from(*ip));
     // A wildcard stands for one label (RFC 6125 section 6.4.3).

@@ -32,6 +32,9 @@ pub const OPERATOR_ADMIN: &str = "operator/admin";
 /// The operator's client of etcd.
 pub const OPERATOR_ETCD: &str = "operator/etcd-client";
 
+/// A name that only etcd's peers carry; asked for where one CA signs clients and peers.
+pub const PEER_NAME: &str = "etcd-peer";
+
 /// The organization whose members are cluster administrators: kubeadm made it its own in 1.29 (ClusterAdminsGroup).
 fn cluster_admins(cluster: &Cluster) -> &'static str {
     if cluster.kubernetes.version.line() >= (1, 29) { "kubeadm:cluster-admins" } else { "system:masters" }
@@ -149,7 +152,12 @@ fn etcd_member(cluster: &Cluster, host: &Host, out: &mut Vec<CertRequest>) {
     };
     // etcd's JSON gateway is a client of its own server certificate, so both usages are needed.
     out.push(member("etcd-server", ETCD_CA, "etcd server"));
-    out.push(member("etcd-peer", peer_ca(cluster), "etcd peer"));
+    let mut peer = member("etcd-peer", peer_ca(cluster), "etcd peer");
+    if cluster.etcd.peer_ca == PeerCa::Same {
+        peer.dns_sans.push(PEER_NAME.to_owned());
+        peer.dns_sans.sort();
+    }
+    out.push(peer);
     let client = Client { cluster, host: Some(host) };
     out.push(client.request(
         of_host("etcd-health-client", host).as_str(),

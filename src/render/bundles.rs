@@ -70,9 +70,9 @@ impl<'a> Shared<'a> {
             }
         }
         let mut files = credentials::shared_files(cluster, store)?;
-        files.extend(etcd::shared(cluster));
-        files.extend(balancer::shared(cluster));
-        files.extend(node::shared(cluster));
+        files.extend(etcd::shared(cluster)?);
+        files.extend(balancer::shared(cluster)?);
+        files.extend(node::shared(cluster)?);
         for (name, text) in scripts::ETCD_SCRIPTS.iter() {
             let path = format!("/usr/local/sbin/{name}");
             files.push(FileEntry::new(path, shared("etcd"), Content::text(text.as_str())).mode(0o755));
@@ -132,9 +132,9 @@ impl<'a> Shared<'a> {
             own.extend(etcd::host(cluster, host, ledger));
         }
         if host.has(Role::LoadBalancer) {
-            own.extend(balancer::host(cluster, host, ledger));
+            own.extend(balancer::host(cluster, host, ledger)?);
         }
-        own.extend(node::host(cluster, host));
+        own.extend(node::host(host));
         own.extend(kubeadm::host(cluster, host, ledger, &self.ca_hash));
         let layered = self
             .files

@@ -1,8 +1,12 @@
 //! Symbolic files from the plan. Pure: no clock, no randomness, no files.
 
+pub mod balancer;
 pub mod bundles;
 pub mod credentials;
+pub mod etcd;
 pub mod images;
 pub mod kubeadm;
+pub mod node;
 pub mod overview;
 pub mod scripts;
+pub mod units;

@@ -55,7 +55,7 @@ fn what_was_saved_is_what_is_opened() {
 }
 
 #[test]
-fn key_files_are_private_from_the_start_whatever_the_umask() {
+fn key_files_are_private() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("secrets");
     build(&dir, &certs(), &secrets());

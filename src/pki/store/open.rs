@@ -35,10 +35,14 @@ pub(super) fn open(dir: &Path, access: Access) -> Result<Store, StoreError> {
     let lock = if above.is_dir() { Some(Lock::folder(above, PATIENCE)?) } else { None };
     let mut store = Store::empty(dir, lock);
     store.marked = read_marker(dir)?;
+    let mut found = Found::default();
     if !store.marked {
+        for (name, _) in entries(dir)? {
+            leftover_file(dir, &name, &mut found.leftovers);
+        }
+        store.keep_leftovers(found.leftovers);
         return Ok(store);
     }
-    let mut found = Found::default();
     walk(&dir.join("objects"), "", &mut found)?;
     for folder in [dir.to_owned(), dir.join("ledger"), dir.join("ledger/hosts")] {
         for (name, _) in entries(&folder)? {
@@ -68,9 +72,15 @@ pub(super) fn open(dir: &Path, access: Access) -> Result<Store, StoreError> {
         return Err(StoreError::Damaged { dir: dir.to_owned(), damages });
     }
     store.ledger_on_disk = store.ledger.clone();
-    store.notes = found.leftovers.iter().map(note).collect();
-    store.leftovers = found.leftovers;
+    store.keep_leftovers(found.leftovers);
     Ok(store)
+}
+
+impl Store {
+    fn keep_leftovers(&mut self, leftovers: Vec<Leftover>) {
+        self.notes = leftovers.iter().map(note).collect();
+        self.leftovers = leftovers;
+    }
 }
 
 /// What must be there because of what is: objects are never deleted, so those that others were made with, and the

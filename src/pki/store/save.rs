@@ -29,6 +29,14 @@ fn rank(object: &Object) -> u8 {
     }
 }
 
+/// The ledger's files, written and not yet in place. The cluster's comes before the hosts'.
+#[derive(Default)]
+struct StagedLedger {
+    files: usize,
+    moves: Vec<(PathBuf, PathBuf)>,
+    removals: Vec<PathBuf>,
+}
+
 /// What a save wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Saved {
@@ -64,14 +72,7 @@ impl Store {
         self.clear_leftovers()?;
 
         let staged = dirty.iter().map(|id| self.stage(id)).collect::<Result<Vec<_>, _>>()?;
-        let mut asides = Vec::new();
-        for change in &changes {
-            let Some(text) = &change.text else { continue };
-            let aside = fs::aside(&change.path, "new");
-            fs::remove_file(&aside)?;
-            fs::create(&aside, text.as_bytes(), PUBLIC, Sync::Later)?;
-            asides.push(aside);
-        }
+        let ledger = self.stage_ledger(changes)?;
         // Bytes before names: after a power cut no new name may stand for an empty file.
         fs::sync_filesystem(&self.dir)?;
         let mut olds = Vec::new();
@@ -85,12 +86,11 @@ impl Store {
                 fs::sync_parent(&target)?;
             }
         }
-        let mut asides = asides.into_iter();
-        for change in &changes {
-            match (&change.text, change.text.as_ref().and_then(|_| asides.next())) {
-                (Some(_), Some(aside)) => fs::rename(&aside, &change.path)?,
-                _ => fs::remove_file(&change.path)?,
-            }
+        for (aside, target) in &ledger.moves {
+            fs::rename(aside, target)?;
+        }
+        for path in &ledger.removals {
+            fs::remove_file(path)?;
         }
         for old in olds {
             fs::remove_tree(&old)?;
@@ -103,7 +103,7 @@ impl Store {
             }
         }
         self.ledger_on_disk = self.ledger.clone();
-        Ok(Saved { objects: dirty.len(), ledger: changes.len() })
+        Ok(Saved { objects: dirty.len(), ledger: ledger.files })
     }
 
     /// Makes the folders and the marker. Nothing but hidden files comes before the marker: until it stands, the folder
@@ -117,7 +117,7 @@ impl Store {
             fs::replace(&self.dir.join(MARKER), marker.as_bytes(), PUBLIC, Sync::Now)?;
             self.marked = true;
         }
-        Ok(fs::create_dirs(&self.dir.join("ledger/hosts"), PUBLIC_DIR)?)
+        Ok(fs::create_dirs(&self.dir.join("ledger"), PUBLIC_DIR)?)
     }
 
     fn clear_leftovers(&mut self) -> Result<(), StoreError> {
@@ -129,6 +129,36 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Writes the ledger's files aside. The first save stages the hosts' folder whole: one rename, not one per host.
+    fn stage_ledger(&self, changes: Vec<ledger::Change>) -> Result<StagedLedger, StoreError> {
+        let mut staged = StagedLedger { files: changes.len(), ..StagedLedger::default() };
+        let hosts = ledger::hosts_dir(&self.dir);
+        let whole = (!hosts.exists()).then(|| fs::aside(&hosts, "new"));
+        for ledger::Change { path, text } in changes {
+            let Some(text) = text else {
+                staged.removals.push(path);
+                continue;
+            };
+            let aside = match &whole {
+                Some(whole) if path.parent() == Some(&hosts) => {
+                    if !whole.is_dir() {
+                        fs::create_dirs(whole, PUBLIC_DIR)?;
+                        staged.moves.push((whole.clone(), hosts.clone()));
+                    }
+                    whole.join(path.file_name().unwrap_or_default())
+                }
+                _ => {
+                    let aside = fs::aside(&path, "new");
+                    fs::remove_file(&aside)?;
+                    staged.moves.push((aside.clone(), path));
+                    aside
+                }
+            };
+            fs::create(&aside, text.as_bytes(), PUBLIC, Sync::Later)?;
+        }
+        Ok(staged)
     }
 
     /// Writes an object aside. Answers what is to be renamed to what.

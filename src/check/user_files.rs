@@ -1,0 +1,138 @@
+//! The user's own files: read from `files/`, once each, and judged.
+//!
+//! The only file of this step that reads the disk. A source cannot lead out of `files/`, neither by `..` nor by a
+//! link, and reading cannot wait: only regular files are opened.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::decode::finding;
+use super::secrets::{Secrets, looks_secret};
+use super::text::{Fault, names};
+use super::view::{View, items};
+use crate::diag::{Code, Diagnostic, Report};
+use crate::load::tree::{Node, Value};
+use crate::schema::{self, HOST};
+use crate::source::Span;
+
+/// The largest file that is taken.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Texts of sources by the place that names them.
+#[derive(Default)]
+pub struct UserFiles {
+    by_place: HashMap<Span, Arc<str>>,
+    by_source: HashMap<String, Result<Arc<str>, Fault>>,
+}
+
+impl UserFiles {
+    /// Reads the sources of every `files` list of a cluster's tree. `unsound` is told the places that give none.
+    pub fn read(root: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) -> UserFiles {
+        let mut files = UserFiles::default();
+        let top = View::new(Some(root), schema::INVENTORY);
+        let mut holders: Vec<&Node> = Vec::new();
+        holders.extend(top.node("defaults"));
+        for key in ["roles", "groups"] {
+            holders
+                .extend(top.node(key).into_iter().flat_map(|node| node.entries()).map(|entry| &entry.value));
+        }
+        if let Some(Node { value: Value::List(hosts), .. }) = top.node("hosts") {
+            holders.extend(hosts);
+        }
+        for holder in holders {
+            if let Some(entry) = holder.get("files") {
+                files.list(&entry.value, &dir.join("files"), secrets, report);
+            }
+        }
+        files
+    }
+
+    /// The text of the file that a place names.
+    pub fn at(&self, source: Span) -> Option<Arc<str>> {
+        self.by_place.get(&source).cloned()
+    }
+
+    fn list(&mut self, list: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) {
+        let keys = schema::find(HOST, "files").and_then(schema::Key::keys).unwrap_or_default();
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        for item in items(list) {
+            let view = View::new(Some(item), keys);
+            if let (Some(path), Some(node)) = (view.written("path", names::path), view.node("path")) {
+                if let Some(first) = seen.get(&path) {
+                    report.push(
+                        Diagnostic::error(Code::Repeated, format!("`{path}` stands twice in `files`"))
+                            .at(node.span, "again here")
+                            .also(*first, "first here")
+                            .reason("one path on a host has one content")
+                            .help("keep one of them"),
+                    );
+                }
+                seen.entry(path).or_insert(node.span);
+            }
+            let Some(node) = view.node("source").filter(|node| !secrets.holds(node.span)) else { continue };
+            let Some(source) = view.written("source", names::source) else { continue };
+            let text = self.by_source.entry(source).or_insert_with_key(|source| read(dir, source));
+            match text {
+                Ok(text) => {
+                    self.by_place.insert(node.span, text.clone());
+                }
+                Err(fault) => report.push(finding(fault.clone(), node.span)),
+            }
+        }
+    }
+}
+
+fn fault(source: &str, what: &str, help: &str) -> Fault {
+    Fault {
+        code: Code::UserFile,
+        message: format!("`files/{source}` {what}"),
+        reason: "a bundle holds the file's text, and the review shows it".to_owned(),
+        help: help.to_owned(),
+    }
+}
+
+fn read(dir: &Path, source: &str) -> Result<Arc<str>, Fault> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            fault(source, "does not exist", &format!("put it into `{}`, or mend `source`", dir.display()))
+        }
+        _ => fault(source, &format!("cannot be read: {error}"), "make it readable"),
+    };
+    let inside: PathBuf = dir.canonicalize().map_err(unreadable)?;
+    let path = dir.join(source).canonicalize().map_err(unreadable)?;
+    if !path.starts_with(&inside) {
+        return Err(fault(source, "leads out of `files/`", "put the file itself there instead of a link"));
+    }
+    let meta = path.metadata().map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err(fault(source, "is not a regular file", "name a file, not a folder, pipe or device"));
+    }
+    let too_large = || fault(source, "is larger than 1 MiB", "carry large files by a package or an image");
+    if meta.len() > MAX_BYTES {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(too_large());
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| fault(source, "is not UTF-8 text", "only text can be reviewed"))?;
+    // Certificates are welcome, keys are not. Random text is none of our business here: files hold anything.
+    if let Some(what @ ("a private key" | "an age identity" | "a bootstrap token")) = looks_secret(&text) {
+        return Err(Fault {
+            code: Code::SecretValue,
+            ..fault(
+                source,
+                &format!("holds what looks like {what}"),
+                "take it out; the review would show it to everybody",
+            )
+        });
+    }
+    Ok(text.into())
+}

@@ -1,0 +1,182 @@
+//! What a host needs for its roles: units and what restarts them, folders, commands, packages.
+//!
+//! One table per role. A unit restarts only for files that it cannot read anew: etcd reads its leaf certificates at every
+//! handshake (client/pkg/transport, TLSInfo) but its CAs at start only.
+
+use super::{etcd, node};
+use crate::model::{Cluster, Host, LoadBalancerMode, Role};
+
+/// All that a host needs beside files.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// Looked for on PATH by install.sh, or absolute.
+    pub commands: Vec<String>,
+    /// Of the distribution.
+    pub packages: Vec<String>,
+    /// What the distribution does not have, for the page.
+    pub by_hand: Vec<String>,
+    /// Made by install.sh where they are missing.
+    pub directories: Vec<Directory>,
+    /// Enabled and started.
+    pub units: Vec<Unit>,
+}
+
+/// A folder with a mode and owner of its own.
+#[derive(Debug)]
+pub struct Directory {
+    /// Absolute.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// User name.
+    pub owner: &'static str,
+    /// Group name.
+    pub group: &'static str,
+}
+
+/// A systemd unit and what it depends on. Paths that end in `/` are prefixes.
+#[derive(Debug)]
+pub struct Unit {
+    /// With its suffix.
+    pub unit: String,
+    /// Started at boot.
+    pub enable: bool,
+    /// Started by install.sh.
+    pub start: bool,
+    /// Files that only a restart brings in.
+    pub restart_on: Vec<String>,
+    /// Files that a reload brings in.
+    pub reload_on: Vec<String>,
+}
+
+/// What a host needs for its roles, and the units of the user's files.
+pub fn needs(cluster: &Cluster, host: &Host) -> Needs {
+    let mut needs = Needs::default();
+    needs.command("openssl", "openssl");
+    if host.has(Role::Etcd) {
+        etcd_member(cluster, &mut needs);
+    }
+    if host.has(Role::LoadBalancer) && cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
+        balancer(&mut needs);
+    }
+    if host.is_node() {
+        kubernetes(cluster, host, &mut needs);
+    }
+    for file in &host.files {
+        let Some(effect) = &file.effect else { continue };
+        let unit = match needs.units.iter_mut().find(|u| u.unit == effect.unit) {
+            Some(unit) => unit,
+            None => {
+                needs.unit(&effect.unit, false, false, &[], &[]);
+                match needs.units.last_mut() {
+                    Some(unit) => unit,
+                    None => continue,
+                }
+            }
+        };
+        let list = if effect.restart { &mut unit.restart_on } else { &mut unit.reload_on };
+        list.push(file.path.clone());
+    }
+    needs
+}
+
+impl Needs {
+    fn command(&mut self, command: &str, package: &str) {
+        self.commands.push(command.to_owned());
+        if !package.is_empty() && !self.packages.iter().any(|p| p == package) {
+            self.packages.push(package.to_owned());
+        }
+    }
+
+    fn directory(&mut self, path: &str, mode: u32, owner: &'static str, group: &'static str) {
+        self.directories.push(Directory { path: path.to_owned(), mode, owner, group });
+    }
+
+    fn unit(&mut self, unit: &str, enable: bool, start: bool, restart_on: &[&str], reload_on: &[&str]) {
+        let own = |paths: &[&str]| paths.iter().map(|p| (*p).to_owned()).collect();
+        self.units.push(Unit { unit: unit.to_owned(), enable, start, restart_on: own(restart_on), reload_on: own(reload_on) });
+    }
+}
+
+fn etcd_member(cluster: &Cluster, needs: &mut Needs) {
+    let e = &cluster.etcd;
+    for command in ["etcd", "etcdctl", "etcdutl"] {
+        needs.command(&format!("{}/{command}", e.bin_dir), "");
+    }
+    needs.by_hand.push(format!("etcd, etcdctl and etcdutl {} in {}", e.version, e.bin_dir));
+    needs.directory("/etc/etcd", 0o755, "root", "root");
+    needs.directory("/etc/etcd/pki", 0o750, "root", "etcd");
+    needs.directory(&e.snapshot_dir, 0o700, "etcd", "etcd");
+    if etcd::state_directory(cluster).is_none() {
+        needs.directory(&e.data_dir, 0o700, "etcd", "etcd");
+    }
+    needs.unit(
+        "etcd.service",
+        true,
+        true,
+        &["/etc/etcd/etcd.env", "/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt", "/etc/systemd/system/etcd.service"],
+        &[],
+    );
+    needs.unit("khagen-etcd-snapshot.timer", true, true, &["/etc/systemd/system/khagen-etcd-snapshot.timer"], &[]);
+}
+
+fn balancer(needs: &mut Needs) {
+    needs.command("nginx", "nginx");
+    // nginx.org's build has the module built in; the distribution's has it apart.
+    needs.packages.push("libnginx-mod-stream".to_owned());
+    needs.command("keepalived", "keepalived");
+    needs.command("curl", "curl");
+    needs.command("logger", "bsdutils");
+    needs.unit("nginx.service", true, true, &["/etc/systemd/system/nginx.service.d/khagen.conf"], &["/etc/nginx/nginx.conf"]);
+    needs.unit(
+        "keepalived.service",
+        true,
+        true,
+        &["/etc/systemd/system/keepalived.service.d/khagen.conf"],
+        &["/etc/keepalived/"],
+    );
+}
+
+fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
+    // kubeadm's preflight (cmd/kubeadm/app/preflight/checks_linux.go): mandatory and optional executables.
+    for (command, package) in [
+        ("containerd", "containerd"),
+        ("ip", "iproute2"),
+        ("iptables", "iptables"),
+        ("mount", "mount"),
+        ("nsenter", "util-linux"),
+        ("ethtool", "ethtool"),
+        ("socat", "socat"),
+        ("conntrack", "conntrack"),
+    ] {
+        needs.command(command, package);
+    }
+    if cluster.kubernetes.kube_proxy_mode == crate::model::KubeProxyMode::Ipvs {
+        needs.command("ipvsadm", "ipvsadm");
+        needs.command("ipset", "ipset");
+    }
+    let line = format!("{}.{}", cluster.kubernetes.version.major, cluster.kubernetes.version.minor);
+    for command in ["kubeadm", "kubelet"] {
+        needs.command(command, "");
+    }
+    if host.has(Role::ControlPlane) {
+        needs.command("kubectl", "");
+    }
+    if cluster.kubernetes.version.line() <= (1, 31) {
+        needs.command("crictl", "");
+    }
+    needs.by_hand.push(format!("kubeadm, kubelet and kubectl {} (packages of Kubernetes {line})", cluster.kubernetes.version));
+    needs.directory("/etc/kubernetes", 0o755, "root", "root");
+    if !host.kubelet.value.is_empty() {
+        needs.directory(super::kubeadm::PATCHES_DIR, 0o755, "root", "root");
+    }
+    if host.has(Role::ControlPlane) {
+        needs.directory("/etc/kubernetes/pki", 0o755, "root", "root");
+    }
+    needs.unit("containerd.service", true, true, &["/etc/containerd/config.toml"], &[]);
+    if node::swap_is_refused(cluster) {
+        needs.unit("khagen-swap-off.service", true, true, &["/etc/systemd/system/khagen-swap-off.service"], &[]);
+    }
+    // kubeadm starts it.
+    needs.unit("kubelet.service", true, false, &[], &[]);
+}

@@ -1,0 +1,11 @@
+//! Keys of `pki`.
+
+use super::{DAY, Format, Key, Kind, YEAR, key};
+
+const DAYS: Kind = Kind::Leaf(Format::Duration { min: DAY, max: 100 * YEAR, step: DAY });
+
+pub(super) static KEYS: &[Key] = &[
+    key("caValidity", DAYS, "How long certificate authorities last.").default("10y"),
+    key("validity", DAYS, "How long every other certificate lasts.").default("1y"),
+    key("renewBefore", DAYS, "From how long before its end a certificate is reported as due.").default("90d"),
+];
