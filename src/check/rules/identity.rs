@@ -113,13 +113,13 @@ pub(super) fn used<'a>(scope: &Scope<'a>, host: &'a Host) -> Vec<(&'static str, 
 fn logins(scope: &Scope<'_>, report: &mut Report) {
     let mut seen: BTreeMap<(&str, u16), &Host> = BTreeMap::new();
     for host in &scope.cluster.hosts {
-        // A default login is the host's address, which has its own rule.
-        let Some(place) = login_place(scope, host) else { continue };
-        if !scope.sound(&[&place, &path(host, "ssh")]) {
+        if !["ssh", "address", "addresses"].iter().all(|key| scope.sound(&[&path(host, key)])) {
             continue;
         }
         let Some(first) = seen.insert((&host.ssh.address, host.ssh.port), host) else { continue };
-        if first.name == host.name {
+        // A default login is the host's address, which has its own rule.
+        let places = [host, first].map(|host| login_place(scope, host));
+        if first.name == host.name || places.iter().all(Option::is_none) {
             continue;
         }
         let login = format!("{} port {}", host.ssh.address, host.ssh.port);
@@ -128,8 +128,9 @@ fn logins(scope: &Scope<'_>, report: &mut Report) {
         let finding = Diagnostic::error(Code::DuplicateLogin, message)
             .reason("both bundles would be copied to one machine")
             .help("correct `ssh.address` or `ssh.port` of one of them");
-        let finding = scope.at(finding, &place, "again here");
-        let first = login_place(scope, first).unwrap_or_else(|| own(first));
+        let [again, first] = [(&places[0], host), (&places[1], first)]
+            .map(|(written, host)| written.clone().unwrap_or_else(|| path(host, "address")));
+        let finding = scope.at(finding, &again, "again here");
         report.push(scope.also(finding, &first, "first here"));
     }
 }

@@ -17,10 +17,13 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     overlaps(scope, &nets, report);
     hosts_within(scope, &nets, report);
     vips_within(scope, &nets, report);
-    family_order(scope, report);
+    // Which families the nodes need is not known while pods and services disagree.
+    let agreed = family_order(scope, report);
     for host in scope.hosts() {
         usable(scope, host, report);
-        node_families(scope, host, report);
+        if agreed {
+            node_families(scope, host, report);
+        }
     }
     reach(scope, report);
 }
@@ -116,15 +119,15 @@ fn vips_within(scope: &Scope<'_>, nets: &[Network], report: &mut Report) {
 }
 
 /// kube-proxy, the API server and the controller manager take the first subnet's family for the cluster's.
-fn family_order(scope: &Scope<'_>, report: &mut Report) {
+fn family_order(scope: &Scope<'_>, report: &mut Report) -> bool {
     if !scope.sound(&[POD, SERVICE]) {
-        return;
+        return false;
     }
     let families = |nets: &[IpNet]| nets.iter().map(|net| Family::of(net.addr())).collect::<Vec<_>>();
     let pods = families(&scope.cluster.kubernetes.pod_subnets.0);
     let services = families(&scope.cluster.kubernetes.service_subnets.0);
     if pods.is_empty() || services.is_empty() || pods == services {
-        return;
+        return true;
     }
     let message = format!("podSubnet is {}, serviceSubnet is {}", written(&pods), written(&services));
     let finding = Diagnostic::error(Code::FamilyOrder, message)
@@ -132,6 +135,7 @@ fn family_order(scope: &Scope<'_>, report: &mut Report) {
         .help("give both subnets the same families in the same order");
     let finding = scope.at(finding, SERVICE, written(&services));
     report.push(scope.also(finding, POD, written(&pods)));
+    false
 }
 
 fn word(family: Family) -> &'static str {
