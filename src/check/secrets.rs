@@ -99,7 +99,7 @@ pub fn looks_secret(text: &str) -> Option<&'static str> {
     }
     let is_word = |c: char| c.is_ascii_alphanumeric() || "+/_=.-".contains(c);
     text.split(|c: char| !is_word(c)).filter(|word| word.len() >= 20).find_map(|word| {
-        if is_bootstrap_token(word) {
+        if word.split(['=', '/']).any(is_bootstrap_token) {
             Some("a bootstrap token")
         } else if is_web_token(word) {
             Some("a JSON web token")

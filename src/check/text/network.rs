@@ -73,43 +73,34 @@ pub fn host_or_address(text: &str) -> Read<String> {
     if numeric { address(text).map(|ip| ip.to_string()) } else { names::dns_name(text) }
 }
 
-/// Splits and reads a CIDR; host bits stay.
+/// Splits and reads a CIDR; host bits stay. Not by ipnet's own reader, which takes leading zeros.
 fn cidr(text: &str) -> Read<IpNet> {
-    if let Ok(net) = text.parse::<IpNet>() {
-        return match net.addr() {
-            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
-                Err(address(&v6.to_string()).err().unwrap_or_else(|| {
-                    Fault::new(Code::NotANetwork, format!("`{text}` is not a network"), "", "")
-                }))
-            }
-            _ => Ok(net),
-        };
-    }
+    const EXAMPLE: &str = "write a network such as 10.0.0.0/16 or 2001:db8::/64";
     let reason = "a network is an address and the length of its prefix";
-    let fault = |message: String, help: String| Err(Fault::new(Code::NotANetwork, message, reason, help));
+    let fault =
+        |message: String, help: String| Err(Fault::new(Code::NotANetwork, message, reason, help));
     let Some((left, length)) = text.split_once('/') else {
         return match text.parse::<IpAddr>() {
             Ok(ip) => fault(
                 format!("`{text}` has no prefix length"),
                 format!("write {ip}/{} or another length", if ip.is_ipv4() { 24 } else { 64 }),
             ),
-            Err(_) => fault(
-                format!("`{text}` is not a network in CIDR form"),
-                "write a network such as 10.0.0.0/16 or 2001:db8::/64".to_owned(),
-            ),
+            Err(_) => fault(format!("`{text}` is not a network in CIDR form"), EXAMPLE.to_owned()),
         };
     };
     if let Some(meant) = without_zeros(left) {
         return Err(leading_zeros(text, &format!("{meant}/{length}")));
     }
-    match left.parse::<IpAddr>() {
-        Ok(ip) => fault(
+    let Ok(ip) = left.parse::<IpAddr>() else {
+        return fault(format!("`{text}` is not a network in CIDR form"), EXAMPLE.to_owned());
+    };
+    address(left)?;
+    let plain = length.bytes().all(|c| c.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
+    match length.parse::<u8>().ok().filter(|_| plain).and_then(|length| IpNet::new(ip, length).ok()) {
+        Some(net) => Ok(net),
+        None => fault(
             format!("`{length}` is not a prefix length"),
             format!("write a number from 0 to {}", if ip.is_ipv4() { 32 } else { 128 }),
-        ),
-        Err(_) => fault(
-            format!("`{text}` is not a network in CIDR form"),
-            "write a network such as 10.0.0.0/16 or 2001:db8::/64".to_owned(),
         ),
     }
 }

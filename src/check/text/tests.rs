@@ -117,6 +117,8 @@ fn networks_have_no_host_bits_and_a_vip_keeps_them() {
             "a/8",
             "10.0.0.0/255.0.0.0",
             "10.0.0.0/8/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
         ],
     );
     refuses(network::network, Code::NotAnAddress, &["010.0.0.0/8", "::ffff:10.0.0.0/104"]);
