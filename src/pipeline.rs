@@ -16,7 +16,7 @@ use crate::model::Cluster;
 use crate::output::record::{BUILD_JSON, BuildRecord, BundleRecord, SCHEMA};
 use crate::output::{Output, OutputError};
 use crate::pack::bundle::{Bundle, OPERATOR, hex, symbolic_text};
-use crate::pack::tarball::{self, PackError, Secrets, Tarball};
+use crate::pack::tarball::{self, PackError, Ready, Secrets, Tarball};
 use crate::pki::due::{self, Due, DueState};
 use crate::pki::{Action, Decision, IssueError, Store, StoreError, decide, issue};
 use crate::plan::{FileLayer, certs, founding};
@@ -312,6 +312,7 @@ pub fn build(
         output.begin_wholesale();
     }
 
+    let ready = if todo.is_empty() { Ready::default() } else { Ready::new(shared.common()) };
     let total = todo.len();
     let mut done = 0;
     for batch in todo.chunks(BATCH) {
@@ -319,7 +320,7 @@ pub fn build(
             .par_iter()
             .map(|i| {
                 let bundle = bundle_of(&names[*i])?;
-                let tarball = tarball::pack(&bundle, changes[*i].1, &store)?;
+                let tarball = tarball::pack(&bundle, changes[*i].1, &ready, &store)?;
                 Ok((bundle, tarball))
             })
             .collect::<Result<_, BuildError>>()?;

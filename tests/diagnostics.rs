@@ -130,7 +130,10 @@ fn every_code_has_a_case() {
         assert!(said.report.iter().any(|finding| finding.code == code), "{code}: {}", said.text);
         shown.insert(code);
     }
-    let missing: Vec<String> =
-        Code::ALL.iter().filter(|code| !shown.contains(code)).map(|code| format!("{code} ({})", code.title())).collect();
+    let missing: Vec<String> = Code::ALL
+        .iter()
+        .filter(|code| !shown.contains(code))
+        .map(|code| format!("{code} ({})", code.title()))
+        .collect();
     assert!(missing.is_empty(), "codes without a bad inventory: {}", missing.join(", "));
 }

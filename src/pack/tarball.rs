@@ -3,16 +3,16 @@
 //! The digest that names a tarball is that of the uncompressed tar, since compressors may change their bytes. Secrets
 //! become bytes only here.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use base64::Engine;
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
 use super::bundle::{Bundle, BundleFile, hex};
-use crate::content::{Encoding, ObjectId, Piece};
+use super::gzip::{Part, Segment, gzip};
+use crate::content::{Content, Encoding, ObjectId, Piece};
 use crate::secret::Secret;
 
 /// 1980-01-01, the oldest time that every medium (FAT too) can hold.
@@ -70,15 +70,50 @@ pub trait Secrets: Sync {
     fn secret(&self, id: &ObjectId) -> Result<Secret, Box<dyn std::error::Error + Send + Sync>>;
 }
 
+/// Public texts that many bundles carry, hashed and compressed once.
+#[derive(Default)]
+pub struct Ready {
+    texts: HashMap<usize, (String, Option<Segment>)>,
+}
+
+/// Texts shorter than this compress better together with what stands around them.
+const WORTH_A_SEGMENT: usize = 2048;
+
+impl Ready {
+    /// Prepares texts. The caller keeps them alive while this is used: they are known by their address.
+    pub fn new<'a>(contents: impl IntoIterator<Item = &'a Arc<Content>>) -> Ready {
+        let mut texts = HashMap::new();
+        for content in contents {
+            if let [Piece::Text(text)] = content.pieces() {
+                let digest = hex(&Sha256::digest(text.as_bytes()));
+                let segment =
+                    (text.len() >= WORTH_A_SEGMENT).then(|| Segment::new(text.as_bytes())).flatten();
+                texts.insert(Arc::as_ptr(content) as usize, (digest, segment));
+            }
+        }
+        Ready { texts }
+    }
+
+    fn get(&self, content: &Arc<Content>) -> Option<&(String, Option<Segment>)> {
+        self.texts.get(&(Arc::as_ptr(content) as usize))
+    }
+}
+
 /// Packs a bundle as its `generation`th.
 ///
 /// # Errors
 /// When a secret cannot be had or a path is impossible.
-pub fn pack(bundle: &Bundle, generation: u64, secrets: &impl Secrets) -> Result<Tarball, PackError> {
+pub fn pack(
+    bundle: &Bundle,
+    generation: u64,
+    ready: &Ready,
+    secrets: &impl Secrets,
+) -> Result<Tarball, PackError> {
     let mut resolved: Vec<(&BundleFile, Bytes<'_>, String)> = Vec::with_capacity(bundle.files.len());
     for file in &bundle.files {
         let bytes = resolve(bundle, file, secrets)?;
-        let digest = hex(&Sha256::digest(bytes.as_slice()));
+        let known = ready.get(&file.content).map(|(digest, _)| digest.clone());
+        let digest = known.unwrap_or_else(|| hex(&Sha256::digest(bytes.as_slice())));
         resolved.push((file, bytes, digest));
     }
     let manifest = manifest(bundle, generation, &resolved);
@@ -91,13 +126,21 @@ pub fn pack(bundle: &Bundle, generation: u64, secrets: &impl Secrets) -> Result<
         sums_text.push_str(&format!("{digest}  {path}\n"));
     }
 
-    let mut entries: Vec<(&str, u32, &[u8])> =
-        resolved.iter().map(|(f, b, _)| (&*f.path, f.mode, b.as_slice())).collect();
-    entries.push(("MANIFEST.json", 0o600, manifest.as_bytes()));
-    entries.push(("SHA256SUMS", 0o600, sums_text.as_bytes()));
-    let mut tar = write_tar(bundle, &entries)?;
+    let mut entries: Vec<Entry<'_>> = resolved
+        .iter()
+        .map(|(file, bytes, _)| Entry {
+            path: &file.path,
+            mode: file.mode,
+            bytes: bytes.as_slice(),
+            segment: ready.get(&file.content).and_then(|(_, segment)| segment.as_ref()),
+        })
+        .collect();
+    entries.push(Entry { path: "MANIFEST.json", mode: 0o600, bytes: manifest.as_bytes(), segment: None });
+    entries.push(Entry { path: "SHA256SUMS", mode: 0o600, bytes: sums_text.as_bytes(), segment: None });
+    let (mut tar, placed) = write_tar(bundle, &entries)?;
     let tar_digest = hex(&Sha256::digest(&tar));
-    let bytes = gzip(&tar).ok_or_else(|| PackError::Compress { bundle: bundle.name.clone() })?;
+    let bytes =
+        gzip(&parts(&tar, &placed)).ok_or_else(|| PackError::Compress { bundle: bundle.name.clone() })?;
     let tar_len = tar.len();
     tar.zeroize();
     let gz_digest = hex(&Sha256::digest(&bytes));
@@ -193,73 +236,79 @@ fn manifest(bundle: &Bundle, generation: u64, files: &[(&BundleFile, Bytes<'_>, 
     out
 }
 
-fn write_tar(bundle: &Bundle, entries: &[(&str, u32, &[u8])]) -> Result<Vec<u8>, PackError> {
-    let mut all: Vec<(String, u32, Option<&[u8]>)> = Vec::with_capacity(entries.len() * 2);
+/// A file of a tarball.
+struct Entry<'a> {
+    path: &'a str,
+    mode: u32,
+    bytes: &'a [u8],
+    segment: Option<&'a Segment>,
+}
+
+/// A text that stands at an offset of the tar and was compressed before.
+struct Placed<'a> {
+    at: usize,
+    len: usize,
+    segment: &'a Segment,
+}
+
+/// The tar cut at its ready segments.
+fn parts<'a>(tar: &'a [u8], placed: &'a [Placed<'a>]) -> Vec<Part<'a>> {
+    let mut parts = Vec::with_capacity(placed.len() * 2 + 1);
+    let mut from = 0;
+    for p in placed {
+        parts.push(Part::Plain(tar.get(from..p.at).unwrap_or_default()));
+        parts.push(Part::Ready(p.segment));
+        from = p.at + p.len;
+    }
+    parts.push(Part::Plain(tar.get(from..).unwrap_or_default()));
+    parts
+}
+
+fn write_tar<'a>(bundle: &Bundle, entries: &[Entry<'a>]) -> Result<(Vec<u8>, Vec<Placed<'a>>), PackError> {
+    let mut all: Vec<(String, Option<&Entry<'a>>)> = Vec::with_capacity(entries.len() * 2);
     let mut folders = BTreeSet::new();
     folders.insert(format!("{}/", bundle.name));
-    for (path, mode, bytes) in entries {
-        let full = format!("{}/{path}", bundle.name);
+    for entry in entries {
+        let full = format!("{}/{}", bundle.name, entry.path);
         for (i, c) in full.char_indices() {
-            if c == '/' {
+            if c == '/' && !folders.contains(&full[..=i]) {
                 folders.insert(full[..=i].to_owned());
             }
         }
-        all.push((full, *mode, Some(bytes)));
+        all.push((full, Some(entry)));
     }
-    all.extend(folders.into_iter().map(|f| (f, 0o700, None)));
+    all.extend(folders.into_iter().map(|folder| (folder, None)));
     all.sort_by(|a, b| a.0.cmp(&b.0));
 
-    let size: usize = all.iter().map(|(_, _, b)| 512 + b.map_or(0, |b| b.len().next_multiple_of(512))).sum();
+    let size: usize =
+        all.iter().map(|(_, e)| 512 + e.map_or(0, |e| e.bytes.len().next_multiple_of(512))).sum();
     let mut builder = tar::Builder::new(Vec::with_capacity(size + 1024));
-    for (path, mode, bytes) in &all {
+    let mut placed = Vec::new();
+    for (path, entry) in &all {
         let mut header = tar::Header::new_ustar();
-        header.set_mode(*mode);
+        header.set_mode(entry.map_or(0o700, |e| e.mode));
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(MTIME);
-        header.set_entry_type(if bytes.is_some() {
-            tar::EntryType::Regular
-        } else {
-            tar::EntryType::Directory
+        header.set_entry_type(match entry {
+            Some(_) => tar::EntryType::Regular,
+            None => tar::EntryType::Directory,
         });
-        header.set_size(bytes.map_or(0, |b| b.len() as u64));
+        let bytes = entry.map_or(&[][..], |e| e.bytes);
+        header.set_size(bytes.len() as u64);
         let fail = |source| PackError::Entry { bundle: bundle.name.clone(), path: path.clone(), source };
         header.set_username("root").map_err(fail)?;
         header.set_groupname("root").map_err(fail)?;
-        builder.append_data(&mut header, path, bytes.unwrap_or_default()).map_err(fail)?;
+        builder.append_data(&mut header, path, bytes).map_err(fail)?;
+        if let Some(segment) = entry.and_then(|e| e.segment) {
+            let end = builder.get_ref().len();
+            placed.push(Placed { at: end - bytes.len().next_multiple_of(512), len: bytes.len(), segment });
+        }
     }
-    builder.into_inner().map_err(|source| PackError::Entry {
+    let tar = builder.into_inner().map_err(|source| PackError::Entry {
         bundle: bundle.name.clone(),
         path: String::new(),
         source,
-    })
-}
-
-thread_local! {
-    /// Setting up the compressor costs as much as compressing a small bundle, so each thread keeps one.
-    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), false));
-}
-
-/// RFC 1952: no name, no time, unknown system. `None` if the compressor fails.
-fn gzip(data: &[u8]) -> Option<Vec<u8>> {
-    DEFLATE.with_borrow_mut(|deflate| {
-        deflate.reset();
-        let mut out = Vec::with_capacity(data.len() / 2 + 64);
-        out.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
-        loop {
-            let done = usize::try_from(deflate.total_in()).ok()?;
-            if out.capacity() - out.len() < 4096 {
-                out.reserve(data.len() / 4 + 4096);
-            }
-            match deflate.compress_vec(data.get(done..)?, &mut out, FlushCompress::Finish).ok()? {
-                Status::StreamEnd => break,
-                Status::Ok | Status::BufError => {}
-            }
-        }
-        let mut crc = Crc::new();
-        crc.update(data);
-        out.extend_from_slice(&crc.sum().to_le_bytes());
-        out.extend_from_slice(&crc.amount().to_le_bytes());
-        Some(out)
-    })
+    })?;
+    Ok((tar, placed))
 }

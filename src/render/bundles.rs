@@ -207,6 +207,11 @@ impl<'a> Shared<'a> {
             .collect()
     }
 
+    /// What many bundles carry, for packing.
+    pub fn common(&self) -> impl Iterator<Item = &Arc<Content>> {
+        self.files.iter().map(|f| &f.content).chain(self.scripts.iter().map(|(_, content)| content))
+    }
+
     /// SHA-256 of a file's symbolic text; that of a shared file was computed before.
     pub fn text_digest(&self, file: &BundleFile) -> [u8; 32] {
         let known = self.digests.get(&(Arc::as_ptr(&file.content) as usize));

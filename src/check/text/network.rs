@@ -77,8 +77,7 @@ pub fn host_or_address(text: &str) -> Read<String> {
 fn cidr(text: &str) -> Read<IpNet> {
     const EXAMPLE: &str = "write a network such as 10.0.0.0/16 or 2001:db8::/64";
     let reason = "a network is an address and the length of its prefix";
-    let fault =
-        |message: String, help: String| Err(Fault::new(Code::NotANetwork, message, reason, help));
+    let fault = |message: String, help: String| Err(Fault::new(Code::NotANetwork, message, reason, help));
     let Some((left, length)) = text.split_once('/') else {
         return match text.parse::<IpAddr>() {
             Ok(ip) => fault(
