@@ -333,11 +333,11 @@ impl<'a> Decoder<'a> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("write {}", one_of(options)),
         };
-        let finding = Diagnostic::error(Code::NotAChoice, format!("`{}` cannot be `{word}`", self.path))
-            .at(span, "")
-            .reason(format!("it is {}", one_of(options)))
-            .help(help);
-        self.refuse(finding);
+        let finding =
+            Diagnostic::error(Code::NotAChoice, format!("`{}` cannot be `{word}`", self.path)).at(span, "");
+        let finding =
+            if near.is_some() { finding.reason(format!("it is {}", one_of(options))) } else { finding };
+        self.refuse(finding.help(help));
     }
 
     /// `{secret: NAME}`: a value from the store, which has a name already.
@@ -415,6 +415,9 @@ impl<'a> Decoder<'a> {
         // Past the limit nobody sees a suggestion, and a million keys would wait for theirs.
         let many = self.report.counts().0 > MAX_FINDINGS;
         let near = if hidden || many { None } else { nearest(name, known()) };
+        if let Some(near) = near {
+            self.within(near, Self::unsound);
+        }
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => match elsewhere(name).filter(|_| !hidden) {
@@ -430,12 +433,14 @@ impl<'a> Decoder<'a> {
         );
     }
 
-    /// Says that a setting is missing, unless it may stand in what could not be read.
-    pub fn missing(&mut self, key: &'static Key, at: Span) {
+    /// Says that a setting is missing, unless it may stand in what could not be read, or under a misspelled name.
+    fn missing(&mut self, key: &'static Key, at: Span) {
         let complete = self.complete;
         self.within(key.name, |this| {
+            // A misspelled one is unsound by now and was reported.
+            let said = !this.places.is_sound(&this.path);
             this.unsound();
-            if complete {
+            if complete && !said {
                 let path = this.path.clone();
                 this.report.push(missing(&path, key, at));
             }
@@ -447,7 +452,7 @@ impl<'a> Decoder<'a> {
 pub fn not_built(span: Span, setting: &str, what: &str) -> Diagnostic {
     Diagnostic::error(Code::NotBuiltYet, format!("`{setting}` is not possible yet"))
         .at(span, "")
-        .reason(format!("khagen {} does not do it yet: {what}", env!("CARGO_PKG_VERSION")))
+        .reason(format!("this version of khagen does not do it yet: {what}"))
         .help("remove it; a later version gives it a meaning")
 }
 
@@ -455,9 +460,9 @@ pub fn not_built(span: Span, setting: &str, what: &str) -> Diagnostic {
 pub fn missing(path: &str, key: &'static Key, at: Span) -> Diagnostic {
     let finding = Diagnostic::error(Code::MissingKey, format!("`{path}` is missing"))
         .at(at, "")
-        .reason(key.doc.trim_end_matches('.').to_owned());
+        .reason(clause(key.doc));
     if !key.example.is_empty() {
-        return finding.help(format!("add `{}: {}`", key.name, key.example));
+        return finding.help(format!("add it, such as `{}: {}`", key.name, key.example));
     }
     let inner: Vec<&str> = key
         .keys()
@@ -467,6 +472,18 @@ pub fn missing(path: &str, key: &'static Key, at: Span) -> Diagnostic {
         .map(|key| key.name)
         .collect();
     finding.help(format!("add `{}:` with {}", key.name, inner.join(", ")))
+}
+
+/// A sentence as part of another: no full stop, no capital unless it begins a name.
+fn clause(sentence: &str) -> String {
+    let sentence = sentence.trim_end_matches('.');
+    let mut letters = sentence.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
+            format!("{}{}", first.to_lowercase(), &sentence[first.len_utf8()..])
+        }
+        _ => sentence.to_owned(),
+    }
 }
 
 /// Turns a fault into a finding.

@@ -292,6 +292,7 @@ impl<'a> Hosts<'a> {
             }
             (None, None) => {
                 if self.complete
+                    && places.is_sound(&place)
                     && let Some(key) = schema::find(HOST, "address")
                 {
                     report.push(missing(&place, key, at));

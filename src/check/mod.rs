@@ -14,6 +14,9 @@ mod text;
 mod user_files;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use time::Date;
@@ -33,25 +36,35 @@ use view::View;
 
 /// Checks every cluster. `None` when the report has errors, those of loading included. `today` decides only warnings.
 pub fn check(loaded: &Loaded, sources: &Sources, today: Date, report: &mut Report) -> Option<Inventory> {
-    let _ = sources;
     let mut clusters: Vec<(Cluster, Places)> = Vec::new();
-    // Documents beside several clusters are part of each; what is wrong with them is said once.
-    let mut said = HashSet::new();
-    for loaded in &loaded.clusters {
-        let mut own = Report::new();
-        let (cluster, places) = model(loaded, &mut own);
-        rules::check(&cluster, &places, today, &mut own);
+    let mut judge = |loaded: &LoadedCluster, report: &mut Report| {
+        let (cluster, places) = model(loaded, report);
+        rules::check(&cluster, &places, today, report);
         clusters.push((cluster, places));
-        own.concealed().iter().for_each(|span| report.conceal(*span));
-        for finding in own.iter() {
-            let place = finding.primary.as_ref().map(|label| label.span);
-            if said.insert((finding.code, place, finding.message.clone())) {
-                report.push(finding.clone());
+    };
+    match &loaded.clusters[..] {
+        [only] => judge(only, report),
+        several => {
+            // Documents beside several clusters are part of each; what is wrong with them is said once.
+            let mut said = HashSet::new();
+            for loaded in several {
+                let mut own = Report::new();
+                judge(loaded, &mut own);
+                own.concealed().iter().for_each(|span| report.conceal(*span));
+                for finding in own.iter() {
+                    let place = finding.primary.as_ref().map(|label| label.span);
+                    if said.insert((finding.code, place, finding.message.clone())) {
+                        report.push(finding.clone());
+                    }
+                }
             }
         }
     }
     let all: Vec<(&Cluster, &Places)> = clusters.iter().map(|(cluster, places)| (cluster, places)).collect();
     rules::check_all(&all, report);
+    if !report.is_empty() {
+        secrets::conceal_texts(sources, report);
+    }
     if report.has_errors() || clusters.is_empty() {
         return None;
     }

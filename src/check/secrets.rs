@@ -4,10 +4,11 @@
 //! message here or elsewhere repeats such a value: whoever reports a value asks [`Secrets::holds`] first.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
-use crate::source::Span;
+use crate::source::{SourceId, Sources, Span};
 
 /// The places that hold what looks like a secret.
 #[derive(Debug, Default)]
@@ -83,6 +84,77 @@ impl Secrets {
                 .help("take it out of the inventory, and change it where it is used if it was ever committed"),
         );
     }
+}
+
+/// Conceals what looks like a secret in the text of every document: what is not in a tree (a doubled key, a document
+/// that cannot be read) may still stand beside the place of a finding.
+pub fn conceal_texts(sources: &Sources, report: &mut Report) {
+    for id in sources.ids() {
+        conceal_text(id, sources.text(id), report);
+    }
+}
+
+fn conceal_text(id: SourceId, text: &str, report: &mut Report) {
+    let mut start = 0;
+    let mut in_key = false;
+    for line in text.split_inclusive('\n') {
+        let begins = line.contains("-----BEGIN ") && line.contains("PRIVATE KEY");
+        if begins || in_key {
+            let end = line.trim_end_matches('\n').len();
+            report.conceal(Span::new(id, start..start + end));
+            // A block without an end takes no more with it than what looks like one.
+            in_key = !line.contains("-----END ") && is_key_text(line);
+        } else {
+            for range in secret_values(line) {
+                report.conceal(Span::new(id, start + range.start..start + range.end));
+            }
+        }
+        start += line.len();
+    }
+}
+
+/// Whether a line can be part of a PEM block, perhaps indented or quoted.
+fn is_key_text(line: &str) -> bool {
+    line.contains("-----")
+        || line.trim().bytes().all(|c| c.is_ascii_alphanumeric() || b"+/=\"',:- ".contains(&c))
+}
+
+/// What stands behind `password:` and the like in a line, and words that are secrets by themselves.
+fn secret_values(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices([':', '=']) {
+        let key = line[..at].trim_end().trim_end_matches(['"', '\'']);
+        let name = key.rfind(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)));
+        let key =
+            &key[name.map_or(0, |before| before + key[before..].chars().next().map_or(1, char::len_utf8))..];
+        if key.is_empty() || !names_a_secret(key) {
+            continue;
+        }
+        let rest = &line[at + 1..];
+        let value = rest.trim_start();
+        let begin = at + 1 + (rest.len() - value.len());
+        let value = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => match value[1..].find(quote) {
+                Some(end) => &value[..end + 2],
+                None => value.trim_end(),
+            },
+            Some('{' | '[' | '#') | None => continue,
+            Some(_) => value[..value.find([',', '}', ']']).unwrap_or(value.len())].trim_end(),
+        };
+        if !is_harmless(value.trim_matches(['"', '\''])) {
+            found.push(begin..begin + value.len());
+        }
+    }
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "+/_=.-".contains(c);
+    let mut start = 0;
+    for piece in line.split_inclusive(|c: char| !is_word(c)) {
+        let word = piece.trim_end_matches(|c: char| !is_word(c));
+        if looks_secret(word).is_some() {
+            found.push(start..start + word.len());
+        }
+        start += piece.len();
+    }
+    found
 }
 
 /// Whether a text must not enter the inventory, and what it looks like.
@@ -233,6 +305,30 @@ mod tests {
         ] {
             assert_eq!(looks_secret(public), None, "{public}");
         }
+    }
+
+    #[test]
+    fn texts_are_masked_where_no_tree_holds_them() {
+        let values = |line: &str| -> Vec<String> {
+            secret_values(line).into_iter().map(|range| line[range].to_owned()).collect()
+        };
+        assert_eq!(values("password: hunter2\n"), ["hunter2"]);
+        assert_eq!(values("  - {name: x, db_password: 'hunter 2', a: b}"), ["'hunter 2'"]);
+        assert_eq!(values("token = \"x\" # y"), ["\"x\""]);
+        assert_eq!(values("\"secret\": x, ä-token: ü}"), ["x", "ü"]);
+        assert_eq!(values("x: abcdef.0123456789abcdef"), ["abcdef.0123456789abcdef"]);
+        for line in
+            ["bootstrapToken: {ttl: 24h}", "token: # none", "secret: /etc/x", "name: x", "password:", ""]
+        {
+            assert!(values(line).is_empty(), "{line}");
+        }
+        let mut sources = Sources::new();
+        let text = "a: |\n  -----BEGIN PRIVATE KEY-----\n  MC4CAQAw\n  -----END PRIVATE KEY-----\nb: c\n";
+        sources.add("a.yaml", text);
+        let mut report = Report::new();
+        conceal_texts(&sources, &mut report);
+        let hidden: Vec<&str> = report.concealed().iter().map(|span| &text[span.range()]).collect();
+        assert_eq!(hidden, ["  -----BEGIN PRIVATE KEY-----", "  MC4CAQAw", "  -----END PRIVATE KEY-----"]);
     }
 
     #[test]

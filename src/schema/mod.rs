@@ -260,7 +260,7 @@ pub static INVENTORY: &[Key] = &[
         .required()
         .example(SCHEMA),
     key("cluster", Kind::Map(cluster::KEYS), "Names of the cluster, and whether it runs.").required(),
-    key("kubernetes", Kind::Map(kubernetes::KEYS), "Kubernetes, in kubeadm's words.").required(),
+    key("kubernetes", Kind::Map(kubernetes::KEYS), "The Kubernetes cluster, in kubeadm's words.").required(),
     key("etcd", Kind::Map(etcd::KEYS), "The external etcd, in etcd's words.").required(),
     key(
         "loadBalancer",

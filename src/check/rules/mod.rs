@@ -97,7 +97,8 @@ impl<'a> Scope<'a> {
 
     /// Whether the hosts and their roles are known, so that they may be counted.
     fn roles_sound(&self) -> bool {
-        self.cluster.hosts.iter().all(|host| self.places.is_sound(&path(host, "roles")))
+        let some = !self.cluster.hosts.is_empty() || self.places.is_sound("hosts");
+        some && self.cluster.hosts.iter().all(|host| self.places.is_sound(&path(host, "roles")))
     }
 }
 

@@ -72,13 +72,13 @@ pub fn duration_within(text: &str, min: u64, max: u64, step: u64) -> Read<u64> {
     if (min..=max).contains(&seconds) && seconds % step.max(1) == 0 {
         return Ok(seconds);
     }
-    let bounds = format!("write a time from {} to {}", plain(min), plain(max));
-    let (message, help) = if seconds % step.max(1) != 0 {
-        (format!("`{text}` is no whole number of {}", if step == 86400 { "days" } else { "steps" }), bounds)
+    let message = if step == 86400 && seconds % step != 0 {
+        format!("`{text}` is no whole number of days")
     } else {
-        (format!("`{text}` is out of range"), bounds)
+        format!("`{text}` is out of range")
     };
-    Err(Fault::new(Code::BadDuration, message, format!("{} to {} are taken", plain(min), plain(max)), help))
+    let help = format!("write a time from {} to {}", plain(min), plain(max));
+    Err(Fault::new(Code::BadDuration, message, "", help))
 }
 
 /// A time in the largest unit that fits.
