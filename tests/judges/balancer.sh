@@ -52,7 +52,8 @@ nginx_stop() {
     until_true 5 gone "$pid" || kill -KILL "$pid"
     run_dropin "$1" ExecStopPost
 }
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# Nobody here reaps at once; systemd does.
+gone() { [[ ! -d /proc/$1 || $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == Z* ]]; }
 nginx_pids() { local pid; for pid in $(processes_of "$1"); do if [[ $(<"/proc/$pid/comm") == nginx ]]; then echo "$pid"; fi; done 2>/dev/null; }
 keepalived_start() { inside "$1" keepalived --dont-fork --log-console --log-detail -f /etc/keepalived/keepalived.conf >>"$BOX/$1/keepalived.log" 2>&1 & }
 keepalived_stop() { kill -TERM "$(<"$BOX/$1/run/keepalived.pid")"; until_true 5 keepalived_gone "$1"; }
