@@ -1,6 +1,8 @@
-//! The balancers: nginx before the API servers, keepalived for the virtual addresses, and the checks between them.
+//! A balancer: nginx that passes TCP to the API servers, and keepalived that holds the VIP.
 //!
-//! Only where `loadBalancer.mode` is keepalived.
+//! Three things move a VIP: a file that nginx's unit writes when nginx ends, a check that nginx answers, and a check that this
+//! balancer reaches an API server when a peer does. Everything has weight 0, so a failure is a FAULT and never a matter of
+//! priorities. Nothing here decides who holds a VIP first: the ledger has the priorities.
 
 use std::net::IpAddr;
 
@@ -8,61 +10,78 @@ use askama::Template;
 
 use crate::content::{Content, Encoding, ObjectId};
 use crate::ledger::Ledger;
-use crate::model::{Cluster, Family, Host, LoadBalancerMode, Role, bracketed};
-use crate::plan::certs::VRRP_PASSWORD;
-use crate::plan::{FileEntry, FileLayer, shared as layer};
+use crate::model::{Cluster, Family, Host, LoadBalancerMode, Role, Vip, bracketed};
+use crate::plan::{FileEntry, FileLayer, certs, shared as layer};
 
-/// Stands for the password in the rendered text until it is put in as a secret; no configuration contains it.
-const PASSWORD_MARK: &str = "@vrrp-password@";
+/// Stands in the rendered text where the password goes. No template and no value has it.
+const SECRET_MARK: &str = "\u{1}";
+/// For a balancer that the ledger does not know yet, which is in a dry run only.
+const NO_PRIORITY: u8 = 100;
 
 #[derive(Template)]
 #[template(path = "balancer/nginx.conf", escape = "none", ext = "txt")]
-struct NginxConf<'a> {
-    v: &'a NginxView,
+struct Nginx<'a> {
+    v: NginxView<'a>,
 }
 
-struct NginxView {
-    cluster: String,
-    servers: Vec<Server>,
+struct NginxView<'a> {
+    cluster: &'a str,
+    servers: Vec<Server<'a>>,
     listens: Vec<String>,
+    alive: String,
     connect_timeout: u32,
     idle_timeout: u32,
 }
 
-struct Server {
+struct Server<'a> {
     address: String,
-    name: String,
+    name: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "balancer/check-api", escape = "none", ext = "txt")]
+struct CheckApi {
+    v: CheckApiView,
+}
+
+struct CheckApiView {
+    patience: u32,
 }
 
 #[derive(Template)]
 #[template(path = "balancer/keepalived.conf", escape = "none", ext = "txt")]
-struct KeepalivedConf<'a> {
-    v: &'a KeepalivedView,
+struct Keepalived<'a> {
+    v: KeepalivedView<'a>,
+    secret_mark: &'static str,
 }
 
-struct KeepalivedView {
-    host: String,
-    name: String,
-    cluster: String,
-    version: u8,
-    port: u16,
-    peers: Vec<String>,
+struct KeepalivedView<'a> {
+    fqdn: &'a str,
+    cluster: &'a str,
+    name: &'a str,
+    vrrp_version: u8,
     priority: u8,
-    auth: bool,
-    password_mark: &'static str,
-    vips: Vec<Instance>,
+    port: u16,
+    alive: IpAddr,
+    own: String,
+    peers: Vec<String>,
+    api_interval: u32,
+    api_timeout: u32,
+    instances: Vec<Instance>,
 }
 
 struct Instance {
     name: String,
     interface: String,
-    vrid: u8,
-    source: String,
-    peers: Vec<String>,
-    address: String,
+    router_id: u8,
+    source: IpAddr,
+    peers: Vec<IpAddr>,
+    auth: bool,
+    address: ipnet::IpNet,
+    is_v6: bool,
 }
 
-/// What every balancer gets.
+/// What all balancers have in common. Nothing unless the cluster has balancers of its own.
 ///
 /// # Errors
 /// When a template fails, which only a bug makes it do.
@@ -70,50 +89,27 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
     if cluster.load_balancer.mode != LoadBalancerMode::Keepalived {
         return Ok(Vec::new());
     }
-    let file = |path: &str, text: &str| FileEntry::new(path, layer("load-balancer"), Content::text(text));
-    let users = "# Written by khagen.\nu nginx - \"nginx\" /nonexistent -\n\
-                 u keepalived_script - \"keepalived's checks\" /nonexistent -\n";
+    let file = |path: &str, text: String| FileEntry::new(path, layer("load-balancer"), Content::text(text));
+    let fixed = |path: &str, text: &str| file(path, text.to_owned());
+    let check_api = CheckApi { v: CheckApiView { patience: patience(cluster) } }.render()? + "\n";
     Ok(vec![
-        file("/etc/nginx/nginx.conf", &(nginx(cluster)? + "\n")),
-        file(
-            "/etc/systemd/system/nginx.service.d/khagen.conf",
-            include_str!("../../templates/balancer/nginx-dropin.conf"),
-        ),
-        file(
+        file("/etc/keepalived/check-api", check_api).mode(0o755),
+        fixed("/etc/keepalived/check-nginx", include_str!("../../templates/balancer/check-nginx"))
+            .mode(0o755),
+        fixed("/etc/keepalived/notify", include_str!("../../templates/balancer/notify")).mode(0o755),
+        file("/etc/nginx/nginx.conf", nginx(cluster)?),
+        fixed("/etc/sysctl.d/90-khagen-balancer.conf", include_str!("../../templates/balancer/sysctl.conf")),
+        fixed(
             "/etc/systemd/system/keepalived.service.d/khagen.conf",
             include_str!("../../templates/balancer/keepalived-dropin.conf"),
         ),
-        // Script security refuses what anybody but root could write.
-        file("/etc/keepalived/check-api", include_str!("../../templates/balancer/check-api")).mode(0o755),
-        file("/etc/keepalived/notify", include_str!("../../templates/balancer/notify")).mode(0o755),
-        file("/etc/sysusers.d/khagen-balancer.conf", users),
+        fixed(
+            "/etc/systemd/system/nginx.service.d/khagen.conf",
+            include_str!("../../templates/balancer/nginx-dropin.conf"),
+        ),
+        fixed("/etc/sysusers.d/khagen-balancer.conf", include_str!("../../templates/balancer/sysusers.conf")),
+        fixed("/etc/tmpfiles.d/khagen-balancer.conf", include_str!("../../templates/balancer/tmpfiles.conf")),
     ])
-}
-
-fn nginx(cluster: &Cluster) -> Result<String, askama::Error> {
-    let lb = &cluster.load_balancer;
-    let balancers = cluster.with_role(Role::LoadBalancer).flat_map(|h| h.addresses.cluster.iter().copied());
-    let mut families: Vec<Family> =
-        balancers.chain(lb.vips.iter().map(|v| v.address.addr())).map(Family::of).collect();
-    families.sort();
-    families.dedup();
-    let view = NginxView {
-        cluster: cluster.name.clone(),
-        servers: cluster
-            .with_role(Role::ControlPlane)
-            .map(|h| Server {
-                address: format!("{}:{}", bracketed(h.addresses.primary()), cluster.kubernetes.bind_port),
-                name: h.fqdn.clone(),
-            })
-            .collect(),
-        // Only families that the balancers have: a host without IPv6 cannot listen on it. Checks ask 127.0.0.1.
-        listens: std::iter::once(lb.port.to_string())
-            .chain(families.contains(&Family::V6).then(|| format!("[::]:{} ipv6only=on", lb.port)))
-            .collect(),
-        connect_timeout: lb.connect_timeout,
-        idle_timeout: lb.idle_timeout,
-    };
-    NginxConf { v: &view }.render()
 }
 
 /// A balancer's own keepalived.conf.
@@ -125,50 +121,117 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger) -> Result<Vec<FileE
     if lb.mode != LoadBalancerMode::Keepalived {
         return Ok(Vec::new());
     }
-    let others: Vec<&Host> = cluster.with_role(Role::LoadBalancer).filter(|h| h.fqdn != host.fqdn).collect();
-    let vips = lb
-        .vips
-        .iter()
-        .map(|vip| {
-            let family = Family::of(vip.address.addr());
-            let of_family =
-                |h: &Host| h.addresses.cluster.iter().copied().find(|ip| Family::of(*ip) == family);
-            let interface = vip.interface.clone().or_else(|| host.interface.clone()).unwrap_or_default();
-            Instance {
-                // Stays the same when another address is added before it.
-                name: format!(
-                    "vrid_{}_{}",
-                    vip.virtual_router_id,
-                    if family == Family::V4 { "v4" } else { "v6" }
-                ),
-                interface,
-                vrid: vip.virtual_router_id,
-                source: of_family(host).map(|ip| ip.to_string()).unwrap_or_default(),
-                peers: others.iter().filter_map(|h| of_family(h)).map(|ip: IpAddr| ip.to_string()).collect(),
-                address: vip.address.to_string(),
-            }
-        })
-        .collect();
+    let peers: Vec<&Host> = cluster.with_role(Role::LoadBalancer).filter(|h| h.fqdn != host.fqdn).collect();
+    let instances: Vec<Instance> =
+        lb.vips.iter().filter_map(|vip| instance(host, &peers, vip, lb.auth)).collect();
+    // Adverts of version 3 carry no password (RFC 5798 section 9), so one is only there where version 2 is spoken.
+    let v2 = instances.iter().any(|i| i.auth);
+    let patience = patience(cluster);
     let view = KeepalivedView {
-        host: host.fqdn.clone(),
-        name: host.name.clone(),
-        cluster: cluster.name.clone(),
-        // Passwords were dropped from VRRP in version 3 (RFC 5798 section 9).
-        version: if lb.auth { 2 } else { 3 },
+        fqdn: &host.fqdn,
+        cluster: &cluster.name,
+        name: &host.name,
+        vrrp_version: if v2 { 2 } else { 3 },
+        priority: ledger.hosts.get(&host.fqdn).and_then(|r| r.vrrp_priority).unwrap_or(NO_PRIORITY),
         port: lb.port,
-        peers: others.iter().map(|h| bracketed(h.addresses.primary())).collect(),
-        priority: ledger.hosts.get(&host.fqdn).and_then(|r| r.vrrp_priority).unwrap_or(100),
-        auth: lb.auth,
-        password_mark: PASSWORD_MARK,
-        vips,
+        alive: alive(cluster),
+        own: bracketed(reachable(cluster, host)),
+        peers: peers.iter().map(|p| bracketed(reachable(cluster, p))).collect(),
+        // A run ends before the next begins: here, whether nginx accepts, then all peers at once.
+        api_interval: 2 * patience + 2,
+        api_timeout: 2 * patience + 2,
+        instances,
     };
-    let text = KeepalivedConf { v: &view }.render()?;
+    let text = Keepalived { v: view, secret_mark: SECRET_MARK }.render()? + "\n";
     let mut content = Content::default();
-    for (i, part) in text.split(PASSWORD_MARK).enumerate() {
-        if i > 0 {
-            content.push_secret(ObjectId::new(VRRP_PASSWORD), Encoding::Raw);
+    for (n, part) in text.split(SECRET_MARK).enumerate() {
+        if n > 0 {
+            content.push_secret(ObjectId::new(certs::VRRP_PASSWORD), Encoding::Raw);
         }
         content.push_str(part);
     }
     Ok(vec![FileEntry::new("/etc/keepalived/keepalived.conf", FileLayer::Host, content).mode(0o600)])
+}
+
+fn nginx(cluster: &Cluster) -> Result<String, askama::Error> {
+    let lb = &cluster.load_balancer;
+    let families = families(cluster);
+    // The kernel asks an idle client after 60 s and gives it up after six silent answers 10 s apart.
+    let keepalive = "so_keepalive=60s:10s:6";
+    let mut listens = Vec::new();
+    if families.contains(&Family::V4) {
+        listens.push(format!("{} {keepalive}", lb.port));
+    }
+    if families.contains(&Family::V6) {
+        listens.push(format!("[::]:{} ipv6only=on {keepalive}", lb.port));
+    }
+    let server =
+        |h: &'_ Host| format!("{}:{}", bracketed(h.addresses.primary()), cluster.kubernetes.bind_port);
+    let view = NginxView {
+        cluster: &cluster.name,
+        servers: cluster
+            .with_role(Role::ControlPlane)
+            .map(|h| Server { address: server(h), name: &h.fqdn })
+            .collect(),
+        listens,
+        alive: format!("{}:{}", bracketed(alive(cluster)), lb.port),
+        connect_timeout: lb.connect_timeout,
+        idle_timeout: lb.idle_timeout,
+    };
+    Ok(Nginx { v: view }.render()? + "\n")
+}
+
+fn instance(host: &Host, peers: &[&Host], vip: &Vip, auth: bool) -> Option<Instance> {
+    let family = Family::of(vip.address.addr());
+    let of_family = |h: &Host| h.addresses.cluster.iter().copied().find(|ip| Family::of(*ip) == family);
+    // The checks saw to both.
+    let interface = vip.interface.as_deref().or(host.interface.as_deref())?;
+    let kind = if family == Family::V4 { "v4" } else { "v6" };
+    Some(Instance {
+        name: format!("vip_{kind}_{}", vip.virtual_router_id),
+        interface: word(interface),
+        router_id: vip.virtual_router_id,
+        source: of_family(host)?,
+        peers: peers.iter().filter_map(|p| of_family(p)).collect(),
+        auth: auth && family == Family::V4,
+        address: vip.address,
+        is_v6: family == Family::V6,
+    })
+}
+
+/// An interface's name as keepalived reads it: `#` and `!` would begin a comment. The checks refuse quotes and backslashes.
+fn word(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-@".contains(c));
+    if plain { text.to_owned() } else { format!("\"{text}\"") }
+}
+
+/// The families that balancers are reached at.
+fn families(cluster: &Cluster) -> Vec<Family> {
+    let vips = cluster.load_balancer.vips.iter().map(|v| v.address.addr());
+    let own = cluster.with_role(Role::LoadBalancer).flat_map(|h| h.addresses.cluster.iter().copied());
+    let mut families: Vec<Family> = vips.chain(own).map(Family::of).collect();
+    families.sort_unstable();
+    families.dedup();
+    families
+}
+
+/// Where nginx answers for itself: loopback, on the balancer's own port.
+fn alive(cluster: &Cluster) -> IpAddr {
+    if families(cluster).contains(&Family::V4) {
+        IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)
+    } else {
+        IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)
+    }
+}
+
+/// The address of a balancer that its peers can ask too: of the first VIP's family, since that is the link they share.
+fn reachable(cluster: &Cluster, host: &Host) -> IpAddr {
+    let wanted = cluster.load_balancer.vips.first().map(|v| Family::of(v.address.addr()));
+    let found = host.addresses.cluster.iter().copied().find(|ip| Some(Family::of(*ip)) == wanted);
+    found.unwrap_or_else(|| host.addresses.primary())
+}
+
+/// How long a check waits for TLS through a balancer, in seconds: one control plane that does not accept, and a handshake.
+fn patience(cluster: &Cluster) -> u32 {
+    cluster.load_balancer.connect_timeout.saturating_add(1)
 }
