@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::missing;
+use super::decode::text_of;
+use super::findings::missing;
 use super::places::Places;
 use super::text::{names, network, quantity};
 use super::view::{View, arguments, foreign};
@@ -93,8 +94,17 @@ fn component(view: View<'_>) -> ControlPlaneComponent {
             .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
             .collect(),
         extra_volumes: view.items("extraVolumes").iter().map(foreign).collect(),
-        extra_envs: view.items("extraEnvs").iter().map(foreign).collect(),
+        extra_envs: view.items("extraEnvs").iter().map(variable).collect(),
     }
+}
+
+/// An environment variable, whose value is text even where it looks like a number.
+fn variable(node: &Node) -> Value {
+    let mut variable = foreign(node);
+    if let Some(text) = node.get("value").and_then(|entry| text_of(&entry.value, true)) {
+        variable.set("value", Value::Text(text));
+    }
+    variable
 }
 
 fn gates(node: Option<&Node>) -> BTreeMap<String, bool> {
@@ -186,6 +196,7 @@ pub fn load_balancer(view: View<'_>, places: &mut Places, report: &mut Report) -
     }
     if mode == LoadBalancerMode::Keepalived
         && vips.iter().any(|vip| vip.virtual_router_id == 0)
+        && places.is_sound("loadBalancer.mode")
         && places.is_sound("loadBalancer.virtualRouterId")
         && places.is_sound("loadBalancer.vips")
     {

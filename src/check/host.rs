@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::decode::{finding, host_name, missing};
+use super::decode::{host_name, text_of};
+use super::findings::{finding, missing};
 use super::places::Places;
 use super::suggest::nearest;
 use super::text::{names, network, quantity};
@@ -28,8 +29,11 @@ pub struct Hosts<'a> {
     /// False when something that is written is not in the tree.
     pub complete: bool,
     layers: LayerNodes<'a>,
-    named: HashMap<(Vec<Role>, Option<String>), Arc<[String]>>,
+    named: HashMap<Membership, Arc<[String]>>,
 }
+
+/// A host's roles and group, which decide its layers.
+type Membership = (Vec<Role>, Option<String>);
 
 /// The maps under `defaults`, `roles` and `groups`.
 struct LayerNodes<'a> {
@@ -63,7 +67,7 @@ impl<'a> Stack<'a> {
 
     /// A text by its reader, of the highest layer that says it.
     fn read<T>(&self, key: &str, read: impl Fn(&str) -> super::text::Read<T>) -> Option<T> {
-        read(&super::decode::text_of(self.top(key)?.1, true)?).ok()
+        read(&text_of(self.top(key)?.1, true)?).ok()
     }
 
     /// Text by key, merged.
@@ -168,9 +172,7 @@ impl<'a> Hosts<'a> {
             kubelet_extra_args: stack.arguments("kubeletExtraArgs"),
             ignore_preflight_errors: stack
                 .top("ignorePreflightErrors")
-                .map(|(_, node)| {
-                    items(node).iter().filter_map(|item| super::decode::text_of(item, false)).collect()
-                })
+                .map(|(_, node)| items(node).iter().filter_map(|item| text_of(item, false)).collect())
                 .unwrap_or_default(),
             name,
             roles,
@@ -302,10 +304,8 @@ impl<'a> Hosts<'a> {
             (Some(_), None) => {}
         }
         let written = node.map(items).unwrap_or_default();
-        let read: Vec<IpAddr> = written
-            .iter()
-            .filter_map(|item| network::address(&super::decode::text_of(item, false)?).ok())
-            .collect();
+        let read: Vec<IpAddr> =
+            written.iter().filter_map(|item| network::address(&text_of(item, false)?).ok()).collect();
         if let Some(node) = node
             && read.len() == written.len()
             && !read.is_empty()
@@ -392,7 +392,7 @@ fn taint(node: &Node) -> Option<Taint> {
     match &node.value {
         Value::Scalar { text, .. } => names::taint(text).ok(),
         Value::Map(_) => {
-            let text = |key: &str| super::decode::text_of(&node.get(key)?.value, false);
+            let text = |key: &str| text_of(&node.get(key)?.value, false);
             Some(Taint {
                 key: text("key")?,
                 value: text("value").unwrap_or_default(),

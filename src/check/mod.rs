@@ -5,6 +5,7 @@
 
 mod cluster;
 mod decode;
+mod findings;
 mod host;
 pub mod places;
 pub mod rules;
@@ -86,7 +87,7 @@ fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
     if let Some(recipients) =
         top.child("secrets").node("recipients").filter(|node| !view::items(node).is_empty())
     {
-        report.push(decode::not_built(
+        report.push(findings::not_built(
             recipients.span,
             "secrets.recipients",
             "encrypting the store; leave the list empty, and keys are files of mode 0600 outside git",

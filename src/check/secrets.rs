@@ -202,7 +202,7 @@ fn is_web_token(word: &str) -> bool {
 /// 128 bits and more. Digests are no secrets and say so.
 fn is_random_hex(word: &str, text: &str) -> bool {
     word.len() >= 32
-        && word.len() % 2 == 0
+        && word.len().is_multiple_of(2)
         && word.bytes().all(|c| c.is_ascii_hexdigit())
         && entropy(word) > 3.0
         && !text.contains("sha256:")

@@ -185,6 +185,21 @@ fn flags_keep_their_source_text() {
 }
 
 #[test]
+fn variables_are_text_and_volumes_keep_their_kinds() {
+    let text = BASE.replace(
+        "  version: 1.36.5\n",
+        "  version: 1.36.5\n  scheduler:\n    extraEnvs: [{name: A, value: 1.50}]\n    \
+         extraVolumes: [{name: a, hostPath: /a, mountPath: /b, readOnly: true}]\n",
+    );
+    let checked = check_files(&[("cluster.yaml", &text)]);
+    let scheduler = &checked.cluster().kubernetes.scheduler;
+    assert_eq!(scheduler.extra_envs[0].get("value"), Some(&crate::value::Value::text("1.50")));
+    assert_eq!(scheduler.extra_volumes[0].get("readOnly"), Some(&crate::value::Value::Bool(true)));
+    let slip = check_files(&[("cluster.yaml", &text.replace("hostPath", "hostpath"))]);
+    assert_eq!(slip.report.counts(), (1, 0), "{}", slip.lines());
+}
+
+#[test]
 fn what_goes_to_other_programs_is_the_same_in_both_formats() {
     let top = BASE.replace("etcd: {version: 3.6.14}\n", "");
     let yaml = check_files(&[

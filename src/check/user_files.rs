@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::decode::finding;
+use super::findings::finding;
 use super::secrets::{Secrets, looks_secret};
 use super::text::{Fault, names};
 use super::view::{View, items};

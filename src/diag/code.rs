@@ -85,7 +85,7 @@ catalogue! {
     MergeKind "KH0103" "two documents disagree on what a key holds"
         "A map can only be merged with a map. One of the two places is mistaken.";
     UnknownKey "KH0104" "a key that khagen does not know"
-        "A misspelled key would be a setting that is silently not made. `khagen schema` lists all keys.";
+        "A misspelled key would be a setting that is silently not made.";
     WrongType "KH0105" "a value of the wrong kind"
         "Each key holds text, a number, true or false, a list or a map. Numbers stand without quotes, text may stand in them.";
     MissingKey "KH0106" "a setting is missing"

@@ -16,16 +16,46 @@ const EXTRA_ARGS: Key = key(
 .example("{audit-log-maxage: \"30\"}");
 const EXTRA_VOLUMES: Key = key(
     "extraVolumes",
-    Kind::ForeignList("HostPathMount of ClusterConfiguration"),
-    "Folders of the host that the pod sees: name, hostPath, mountPath, readOnly, pathType.",
-)
-.example("[{name: audit, hostPath: /var/log/kubernetes, mountPath: /var/log/kubernetes}]");
+    Kind::List(&Kind::Map(&[
+        key("name", Kind::Leaf(Format::Label), "The volume's name in the pod.")
+            .required()
+            .example("audit-log"),
+        key("hostPath", Kind::Leaf(Format::Path), "Where it lies on the host.")
+            .required()
+            .example("/var/log/kubernetes"),
+        key("mountPath", Kind::Leaf(Format::Path), "Where the pod sees it.")
+            .required()
+            .example("/var/log/kubernetes"),
+        key("readOnly", Kind::Leaf(Format::Bool), "Whether the pod may only read it.").default("false"),
+        key(
+            "pathType",
+            Kind::Leaf(Format::Choice {
+                options: &[
+                    "DirectoryOrCreate",
+                    "Directory",
+                    "FileOrCreate",
+                    "File",
+                    "Socket",
+                    "CharDevice",
+                    "BlockDevice",
+                ],
+                coming: &[],
+            }),
+            "What must lie at `hostPath`, and whether it is made.",
+        )
+        .example("DirectoryOrCreate"),
+    ])),
+    "Files and folders of the host that the pod sees.",
+);
 const EXTRA_ENVS: Key = key(
     "extraEnvs",
-    Kind::ForeignList("EnvVar of ClusterConfiguration"),
+    Kind::List(&Kind::Map(&[
+        key("name", Kind::Leaf(Format::Text), "The variable's name.").required().example("TZ"),
+        key("value", Kind::Leaf(Format::Argument), "Its value.").example("UTC"),
+        key("valueFrom", Kind::Foreign("EnvVarSource"), "Where its value comes from, as in a pod."),
+    ])),
     "Environment variables of the pod (from 1.31 on).",
-)
-.example("[{name: TZ, value: UTC}]");
+);
 
 pub(super) static KEYS: &[Key] = &[
     key(

@@ -71,8 +71,6 @@ pub enum Kind {
     },
     /// A map that goes to another program as it is.
     Foreign(&'static str),
-    /// A list of such maps.
-    ForeignList(&'static str),
 }
 
 /// What a leaf is.
@@ -306,7 +304,7 @@ mod tests {
         walk(&mut |path, key| {
             assert!(key.doc.ends_with('.'), "{path}: a sentence ends with a full stop");
             let map = key.keys().is_some() && !matches!(key.kind, Kind::LeafOrMap(..))
-                || matches!(key.kind, Kind::Foreign(_) | Kind::ForeignList(_));
+                || matches!(key.kind, Kind::Foreign(_));
             let shown = !key.example.is_empty() || matches!(key.fallback, Fallback::Value(_));
             assert!(map || shown, "{path}: an example or a default");
         });

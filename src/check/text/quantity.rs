@@ -86,7 +86,7 @@ fn plain(seconds: u64) -> String {
     let (letter, each) = UNITS
         .into_iter()
         .filter(|(letter, _)| *letter != 'w')
-        .find(|(_, each)| seconds >= *each && seconds % each == 0)
+        .find(|(_, each)| seconds >= *each && seconds.is_multiple_of(*each))
         .unwrap_or(('s', 1));
     format!("{}{letter}", seconds / each)
 }
