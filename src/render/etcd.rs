@@ -9,7 +9,7 @@ use askama::Template;
 
 use crate::content::Content;
 use crate::ledger::{EtcdMembership, Ledger};
-use crate::model::{Cluster, ClusterState, Host, PeerCa, Role, bracketed};
+use crate::model::{Cluster, ClusterState, Host, PeerCa, Role, Version, bracketed};
 use crate::plan::certs::PEER_NAME;
 use crate::plan::{FileEntry, FileLayer, shared as layer};
 
@@ -160,7 +160,10 @@ fn environment(cluster: &Cluster, host: &Host, ledger: &Ledger) -> String {
         // With one CA a client's certificate would do for a peer, so peers must also carry a name that only peers have.
         peers.push(("ETCD_PEER_CERT_ALLOWED_HOSTNAME", text(PEER_NAME)));
     }
-    peers.push(("ETCD_TLS_MIN_VERSION", text("TLS1.2")));
+    // The flag came with 3.5.10. Everybody who talks to etcd is written in Go, and so has TLS 1.3.
+    if e.version >= (Version { major: 3, minor: 5, patch: 10 }) {
+        peers.push(("ETCD_TLS_MIN_VERSION", text("TLS1.3")));
+    }
     part("TLS among peers", &peers);
     let mut limits = vec![
         ("ETCD_QUOTA_BACKEND_BYTES", e.quota_backend_bytes.to_string()),

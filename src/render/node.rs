@@ -53,7 +53,7 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
         file("/etc/sysctl.d/90-khagen.conf", sysctls(cluster)),
         FileEntry::new("/etc/hosts", layer("all"), Content::text(hosts_block(cluster))).policy(Policy::Block),
     ];
-    if swap_is_refused(cluster) {
+    if swap_is_refused(&cluster.kubernetes.kubelet_config) {
         files.push(file(
             "/etc/systemd/system/khagen-swap-off.service",
             include_str!("../../templates/node/swap-off.service").to_owned(),
@@ -63,8 +63,8 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
 }
 
 /// The kubelet does not start while swap is on, unless it was told to (KubeletConfiguration's failSwapOn).
-pub fn swap_is_refused(cluster: &Cluster) -> bool {
-    cluster.kubernetes.kubelet_config.get("failSwapOn") != Some(&Value::Bool(false))
+pub fn swap_is_refused(kubelet: &Value) -> bool {
+    kubelet.get("failSwapOn") != Some(&Value::Bool(false))
 }
 
 fn modules(cluster: &Cluster) -> String {
@@ -79,17 +79,25 @@ fn modules(cluster: &Cluster) -> String {
 
 fn sysctls(cluster: &Cluster) -> String {
     let k = &cluster.kubernetes;
-    let subnets = k.pod_subnets.0.iter().chain(&k.service_subnets.0);
-    let v6 = subnets.clone().any(|n| Family::of(n.addr()) == Family::V6);
+    let subnets = k.pod_subnets.0.iter().chain(&k.service_subnets.0).map(ipnet::IpNet::addr);
+    let nodes = cluster.nodes().map(|h| h.addresses.primary());
+    // checks.go: a pod, service or advertised address of IPv6 asks for it.
+    let v6 = subnets.chain(nodes).any(|ip| Family::of(ip) == Family::V6);
     let mut out = String::from(
         "# Written by khagen. kubeadm's preflight asks for forwarding; network plugins for the bridge settings.\n\
-         net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\n",
+         net.ipv4.ip_forward = 1\nnet.bridge.bridge-nf-call-iptables = 1\nnet.bridge.bridge-nf-call-ip6tables = 1\n",
     );
     if v6 {
         out.push_str(
-            "net.bridge.bridge-nf-call-ip6tables = 1\nnet.ipv6.conf.all.forwarding = 1\nnet.ipv6.conf.default.forwarding = 1\n",
+            "# Forwarding makes the kernel ignore router advertisements: a host that has its route from them needs\n\
+             # net.ipv6.conf.INTERFACE.accept_ra = 2 among its own sysctls.\n\
+             net.ipv6.conf.all.forwarding = 1\nnet.ipv6.conf.default.forwarding = 1\n",
         );
     }
+    out.push_str(
+        "# Every container that watches files takes instances; the kernel's 128 do not last for 110 pods.\n\
+         fs.inotify.max_user_instances = 8192\nfs.inotify.max_user_watches = 524288\n",
+    );
     out
 }
 

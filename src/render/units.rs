@@ -4,7 +4,7 @@
 //! handshake (client/pkg/transport, TLSInfo) but its CAs at start only.
 
 use super::{etcd, node};
-use crate::model::{Cluster, Host, LoadBalancerMode, Role};
+use crate::model::{Cluster, ContainerdMajor, Host, LoadBalancerMode, Role};
 
 /// All that a host needs beside files.
 #[derive(Debug, Default)]
@@ -142,7 +142,8 @@ fn balancer(needs: &mut Needs) {
     // nginx.org's build has the module built in; the distribution's has it apart.
     needs.packages.push("libnginx-mod-stream".to_owned());
     needs.command("keepalived", "keepalived");
-    needs.command("curl", "curl");
+    // keepalived's scripts, beside openssl.
+    needs.command("timeout", "coreutils");
     needs.command("logger", "bsdutils");
     needs.unit(
         "nginx.service",
@@ -156,14 +157,17 @@ fn balancer(needs: &mut Needs) {
         true,
         true,
         &["/etc/systemd/system/keepalived.service.d/khagen.conf"],
-        &["/etc/keepalived/"],
+        // The scripts beside it are read anew at each run.
+        &["/etc/keepalived/keepalived.conf"],
     );
 }
 
 fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
+    let v2 = cluster.kubernetes.containerd == ContainerdMajor::V2;
     // kubeadm's preflight (cmd/kubeadm/app/preflight/checks_linux.go): mandatory and optional executables.
     for (command, package) in [
-        ("containerd", "containerd"),
+        // Debian 13 and Ubuntu 24.04 have containerd 1.7.
+        ("containerd", if v2 { "" } else { "containerd" }),
         ("ip", "iproute2"),
         ("iptables", "iptables"),
         ("mount", "mount"),
@@ -192,6 +196,9 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
         "kubeadm, kubelet and kubectl {} (packages of Kubernetes {line})",
         cluster.kubernetes.version
     ));
+    if v2 {
+        needs.by_hand.push("containerd 2 and runc".to_owned());
+    }
     needs.directory("/etc/kubernetes", 0o755, "root", "root");
     if !host.kubelet.value.is_empty() {
         needs.directory(super::kubeadm::PATCHES_DIR, 0o755, "root", "root");
@@ -200,14 +207,11 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
         needs.directory("/etc/kubernetes/pki", 0o755, "root", "root");
     }
     needs.unit("containerd.service", true, true, &["/etc/containerd/config.toml"], &[]);
-    if node::swap_is_refused(cluster) {
-        needs.unit(
-            "khagen-swap-off.service",
-            true,
-            true,
-            &["/etc/systemd/system/khagen-swap-off.service"],
-            &[],
-        );
+    if node::swap_is_refused(&cluster.kubernetes.kubelet_config) {
+        // The file is every node's; a host whose kubelet takes swap leaves it alone.
+        let off = node::swap_is_refused(&host.kubelet.value);
+        let unit = "/etc/systemd/system/khagen-swap-off.service";
+        needs.unit("khagen-swap-off.service", off, off, &[unit], &[]);
     }
     // kubeadm starts it.
     needs.unit("kubelet.service", true, false, &[], &[]);

@@ -2,7 +2,7 @@
 # What the judges share: hosts in network namespaces with the inventory's addresses, each with the files of its bundle.
 #
 # Sourced. A host has a network namespace on a bridge, and a mount namespace in which /etc is a copy with the bundle's
-# files laid over it and /run, /var/log/nginx and /var/lib/etcd are its own. Nothing outside is touched; the machine never
+# files laid over it, and /run, /var/lib, /var/log/nginx, /usr/local/bin and /usr/local/sbin are its own. Nothing outside is touched; the machine never
 # sees the hosts' network. Needs root.
 
 PREFIX=kh$$
@@ -51,8 +51,9 @@ host_up() {
     for address in "$@"; do
         if [[ $address == *:* ]]; then ip -n "$ns" addr add "$address" dev "$interface" nodad; else ip -n "$ns" addr add "$address" dev "$interface"; fi
     done
-    mkdir -p "$BOX/$name/run" "$BOX/$name/log" "$BOX/$name/lib"
+    mkdir -p "$BOX/$name/run" "$BOX/$name/log" "$BOX/$name/bin" "$BOX/$name/sbin" "$BOX/$name/varlib"
     cp -a /etc "$BOX/$name/etc"
+    if [[ -d $BUNDLES/$name/root/usr/local/sbin ]]; then cp -a "$BUNDLES/$name/root/usr/local/sbin/." "$BOX/$name/sbin/"; chmod 0755 "$BOX/$name/sbin"; fi
     if [[ -d $BUNDLES/$name/root/etc ]]; then
         cp -a "$BUNDLES/$name/root/etc/." "$BOX/$name/etc/"
         # A bundle's folders are 0700 while they travel.
@@ -60,14 +61,15 @@ host_up() {
     fi
     ip netns exec "$ns" unshare --mount --uts --propagation private bash -c '
         mount --bind "$1/etc" /etc && mount --bind "$1/run" /run
-        mkdir -p /var/log/nginx /var/lib/etcd && mount --bind "$1/log" /var/log/nginx && mount --bind "$1/lib" /var/lib/etcd
+        mkdir -p /var/log/nginx && mount --bind "$1/log" /var/log/nginx && mount --bind "$1/varlib" /var/lib
+        mount --bind "$1/bin" /usr/local/bin && mount --bind "$1/sbin" /usr/local/sbin
         hostname "$2"
         exec sleep infinity' keeper "$BOX/$name" "$name" &
     KEEPER[$name]=$!
     printf '%s\n' "$port" >"$BOX/$name/port"
     until_true 5 host_ready "$name"
-    # What install.sh does before units start.
-    inside "$name" sh -c 'systemd-sysusers 2>/dev/null; for f in /etc/tmpfiles.d/khagen*.conf; do if [ -f "$f" ]; then systemd-tmpfiles --create "$f"; fi; done'
+    # What install.sh does before units start: users, folders, owners and modes.
+    inside "$name" bash -s "$BUNDLES/$name/MANIFEST.json" <"$HERE/lay.sh"
 }
 host_ready() { [[ $(inside "$1" uname -n 2>/dev/null) == "$1" && $(readlink "/proc/${KEEPER[$1]}/exe") == */sleep ]]; }
 
