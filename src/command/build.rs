@@ -12,6 +12,7 @@ use crate::fs::Sync;
 use crate::output::OutputError;
 use crate::pipeline::{self, BuildError, BundleChange, Options, Outcome};
 use crate::pki::{Action, IssueError};
+use crate::render::bundles::RenderError;
 use crate::render::overview::date;
 
 /// Runs the command.
@@ -108,6 +109,7 @@ fn failure(error: BuildError) -> Failure {
         BuildError::Expired { .. } => Exit::Precondition,
         BuildError::Store(e) | BuildError::Issue(IssueError::Store(e)) if e.is_integrity() => Exit::Integrity,
         BuildError::Pack(_) => Exit::Integrity,
+        BuildError::Render(RenderError::TwoOwners { .. }) => Exit::Invalid,
         BuildError::Render(_) => Exit::Bug,
         BuildError::Output(OutputError::BadRecord(_)) => Exit::Integrity,
         _ => Exit::Error,
@@ -141,6 +143,9 @@ fn failure(error: BuildError) -> Failure {
                 "remove their folders below the store's objects/ to have the next build issue them again",
             )
         }
+        BuildError::Render(RenderError::TwoOwners { .. }) => failure.help(
+            "khagen writes that file itself: take it out of the inventory's `files`, or give it another path",
+        ),
         BuildError::Render(_) => failure.help("this is a bug in khagen; please report it with the inventory"),
         _ => failure,
     }

@@ -27,8 +27,8 @@ pub enum RenderError {
     /// A template failed.
     #[error("a template failed")]
     Template(#[from] askama::Error),
-    /// Two parts want the same path.
-    #[error("{host}: two parts of khagen want to write {path}")]
+    /// A file of the user's has a path that khagen writes.
+    #[error("{host}: {path} has two owners")]
     TwoOwners {
         /// The host.
         host: String,
