@@ -230,20 +230,20 @@ pub fn build(
         Some(i) => shared.host(&cluster.hosts[*i]),
         None => shared.operator(),
     };
-    let passed: Vec<(String, String, Vec<(String, Arc<Content>)>)> = names
+    let passed: Vec<Passed> = names
         .par_iter()
         .map(|which| {
             let bundle = bundle_of(which)?;
             let digest = bundle.digest(|file| shared.text_digest(file));
             let grouped = shared.grouped(&bundle);
-            Ok((bundle.name, digest, grouped))
+            Ok(Passed { name: bundle.name, digest, grouped })
         })
         .collect::<Result<_, RenderError>>()?;
     let mut grouped: BTreeMap<String, Arc<Content>> = BTreeMap::new();
     let mut digests: Vec<(String, String)> = Vec::with_capacity(passed.len());
-    for (name, digest, files) in passed {
-        digests.push((name, digest));
-        grouped.extend(files);
+    for p in passed {
+        digests.push((p.name, p.digest));
+        grouped.extend(p.grouped);
     }
     let mut changes: Vec<(BundleChange, u64)> = Vec::with_capacity(digests.len());
     for (name, digest) in &digests {
@@ -341,7 +341,9 @@ pub fn build(
         }
         progress(done, total);
     }
-    finish(cluster, &rendered_ledger, &requests, &shared, &store, &grouped, &records, &mut output)?;
+    let mut texts = shared.review_files();
+    texts.extend(grouped.iter().map(|(path, content)| (path.clone(), symbolic_text(content, &store))));
+    finish(cluster, &rendered_ledger, &requests, &store, texts, &records, &mut output)?;
     (outcome.written, outcome.removed) = output.pending();
     outcome.output = output.dir().to_owned();
     output.commit(options.sync)?;
@@ -351,6 +353,14 @@ pub fn build(
         }
     }
     Ok(outcome)
+}
+
+/// What the first pass keeps of a bundle.
+struct Passed {
+    name: String,
+    digest: String,
+    /// Shared files of its group, with their review paths.
+    grouped: Vec<(String, Arc<Content>)>,
 }
 
 /// A random cluster id; used only by a cluster that has none.
@@ -419,9 +429,8 @@ fn finish(
     cluster: &Cluster,
     ledger: &Ledger,
     requests: &[crate::plan::CertRequest],
-    shared: &Shared<'_>,
     store: &Store,
-    grouped: &BTreeMap<String, Arc<Content>>,
+    shared: Vec<(String, String)>,
     records: &BTreeMap<String, BundleRecord>,
     output: &mut Output,
 ) -> Result<(), BuildError> {
@@ -429,8 +438,7 @@ fn finish(
     let page =
         overview::cluster_page(cluster, ledger, requests, store, &images).map_err(RenderError::from)?;
     let json = overview::cluster_json(cluster, ledger, requests, store, &images);
-    let mut files = shared.review_files();
-    files.extend(grouped.iter().map(|(path, content)| (path.clone(), symbolic_text(content, store))));
+    let mut files = shared;
     files.push(("CLUSTER.md".to_owned(), page));
     files.push(("cluster.json".to_owned(), json));
     for (path, text) in &files {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -181,7 +182,12 @@ pub fn can(test: &str, needs: &[Need]) -> bool {
         "{test} must run here, but the machine lacks {}",
         missing.join(", ")
     );
-    eprintln!("SKIPPED {test}: the machine lacks {} (./test installs what it can)", missing.join(", "));
+    // Past the test runner's capture, so that it is seen.
+    let lacks = missing.join(", ");
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED {test}: the machine lacks {lacks} (./test installs what it can)"
+    );
     false
 }
 
