@@ -119,7 +119,10 @@ fn pack(entries: &[Entry], deflate: &mut Compress) -> Result<Vec<u8>, Box<dyn st
     Ok(out)
 }
 
-fn read_tarballs(folder: &Path) -> Result<Vec<(String, Vec<Entry>)>, Box<dyn std::error::Error>> {
+/// A tarball's file name and its entries.
+type Tarball = (String, Vec<Entry>);
+
+fn read_tarballs(folder: &Path) -> Result<Vec<Tarball>, Box<dyn std::error::Error>> {
     let mut tarballs = Vec::new();
     for found in fs::read_dir(folder)? {
         let path = found?.path();

@@ -59,9 +59,19 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
         schedule: e.snapshot_schedule.clone(),
     };
     let file = |path: &str, text: String| FileEntry::new(path, layer("etcd"), Content::text(text));
+    // A restore founds the cluster anew with the members of today, so they stand here as well: a founding member's own
+    // environment does not name those who came later.
+    let members: Vec<String> = cluster
+        .with_role(Role::Etcd)
+        .map(|h| format!("{}=https://{}:{}", h.name, bracketed(h.addresses.peer()), e.peer_port))
+        .collect();
     let snapshot_env = format!(
-        "# Written by khagen; read by khagen-etcd-snapshot.\nSNAPSHOT_DIR={}\nSNAPSHOT_KEEP={}\nETCD_BIN_DIR={}\n",
-        e.snapshot_dir, e.snapshot_keep, e.bin_dir
+        "# Written by khagen; read by khagen-etcd-snapshot and khagen-etcd-restore.\n\
+         SNAPSHOT_DIR={}\nSNAPSHOT_KEEP={}\nETCD_BIN_DIR={}\nETCD_MEMBERS={}\n",
+        e.snapshot_dir,
+        e.snapshot_keep,
+        e.bin_dir,
+        members.join(",")
     );
     let users = format!("# Written by khagen.\nu etcd - \"etcd\" {} -\n", e.data_dir);
     Ok(vec![

@@ -2,7 +2,7 @@
 # Builds the oracle: the upstream programs that the tests ask, and kubeadm-judge.
 #
 # Prints one line on standard output, the directory that holds kubeadm, kubeadm-judge, etcd,
-# etcdctl and etcdutl. The directory's name is a digest of everything the result depends on, so a
+# etcdctl, etcdutl and containerd. The directory's name is a digest of everything the result depends on, so a
 # second call only looks, and two checkouts with different pins do not disturb each other. Several
 # calls at once build once. Progress goes to standard error.
 #
@@ -55,6 +55,8 @@ if [ ! -d "$bin" ]; then
     (cd "$here/kubeadm" && go build -p 2 -ldflags "-s -w $stamp" -o "$work/" . ./kubeadm-judge)
     say "building etcd $(cd "$here/etcd" && go list -m -f '{{.Version}}' go.etcd.io/etcd/server/v3)"
     (cd "$here/etcd" && go build -p 2 -ldflags "-s -w" -o "$work/" ./etcd ./etcdctl ./etcdutl)
+    say "building containerd $(cd "$here/containerd" && go list -m -f '{{.Version}}' github.com/containerd/containerd/v2)"
+    (cd "$here/containerd" && go build -p 2 -ldflags "-s -w" -o "$work/" .)
 
     chmod 0755 "$work"
     # A rename, so that the directory is there whole or not at all.
