@@ -2,6 +2,8 @@
 //!
 //! Nothing secret is in them. Dates are absolute, so that no page changes because a day passed.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use serde_json::{Value as Json, json};
 
@@ -102,9 +104,8 @@ struct HostView {
 }
 
 struct FileRow {
-    path: String,
-    mode: String,
-    owner: String,
+    folder: String,
+    names: String,
 }
 
 #[derive(Template)]
@@ -185,7 +186,7 @@ pub fn cluster_page(
         images: images.to_vec(),
         certificates: certificates.iter().map(|c| cert_row(c, store)).collect(),
     };
-    ClusterPage { v: &view }.render()
+    Ok(ClusterPage { v: &view }.render()? + "\n")
 }
 
 /// What a host's page needs beside the model.
@@ -225,17 +226,9 @@ pub fn host_page(
         by_hand: facts.by_hand.join(", "),
         up: up(host, first),
         ports: ports::of_host(cluster, host),
-        files: facts
-            .files
-            .iter()
-            .map(|f| FileRow {
-                path: f.path.clone(),
-                mode: format!("{:04o}", f.mode),
-                owner: format!("{}:{}", f.owner, f.group),
-            })
-            .collect(),
+        files: folders(facts.files),
     };
-    HostPage { v: &view }.render()
+    Ok(HostPage { v: &view }.render()? + "\n")
 }
 
 /// The operator's page.
@@ -248,7 +241,7 @@ pub fn operator_page(cluster: &Cluster, ledger: &Ledger) -> Result<String, askam
         steps: steps(cluster, ledger),
         pods: cluster.kubernetes.pod_subnets.joined(),
     };
-    OperatorPage { v: &view }.render()
+    Ok(OperatorPage { v: &view }.render()? + "\n")
 }
 
 /// The cluster for tools: topology, ports, certificates, order of work. Keys in a fixed order.
@@ -314,6 +307,18 @@ pub fn cluster_json(
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// A row per folder, so that a page holds a control plane's thirty files.
+fn folders(files: &[&FileEntry]) -> Vec<FileRow> {
+    let mut by_folder: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in files {
+        let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        by_folder.entry(folder).or_default().push(name);
+    }
+    let row =
+        |(folder, names): (&str, Vec<&str>)| FileRow { folder: folder.to_owned(), names: names.join(", ") };
+    by_folder.into_iter().map(row).collect()
 }
 
 fn cert_row(c: &CertRequest, store: &Store) -> CertRow {
