@@ -253,60 +253,78 @@ pub fn cluster_json(
     images: &[String],
 ) -> String {
     let k = &cluster.kubernetes;
-    let hosts: Vec<Json> = cluster
-        .hosts
-        .iter()
-        .map(|h| {
-            json!({
-                "fqdn": h.fqdn,
-                "name": h.name,
-                "nodeName": h.is_node().then_some(&h.node_name),
-                "addresses": h.addresses.cluster.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "roles": h.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
-                "group": h.group,
-                "zone": h.zone,
-                "ports": ports::of_host(cluster, h).iter().map(|p| json!({"port": p.port, "what": p.what, "from": p.from})).collect::<Vec<_>>(),
-                "vrrpPriority": ledger.hosts.get(&h.fqdn).and_then(|r| r.vrrp_priority),
-            })
-        })
-        .collect();
-    let certificates: Vec<Json> = certificates
-        .iter()
-        .map(|c| {
-            json!({
-                "id": c.id.as_str(),
-                "host": c.host,
-                "purpose": c.purpose,
-                "issuer": c.issuer.as_ref().map(|i| i.as_str()),
-                "commonName": c.common_name,
-                "organization": c.organization,
-                "dnsNames": c.dns_sans,
-                "ipAddresses": c.ip_sans.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "notAfter": store.validity(&c.id).map(|v| date(v.not_after)),
-                "spkiSha256": store.fingerprint(&c.id),
-            })
-        })
-        .collect();
-    let document = json!({
-        "schema": "khagen-cluster/v1",
-        "name": cluster.name,
-        "clusterId": ledger.founding.as_ref().map(|f| &f.cluster_id),
-        "endpoint": k.endpoint.to_string(),
-        "vips": cluster.load_balancer.vips.iter().map(|v| json!({"address": v.address.to_string(), "virtualRouterId": v.virtual_router_id})).collect::<Vec<_>>(),
-        "kubernetes": k.version.to_string(),
-        "etcd": cluster.etcd.version.to_string(),
-        "podSubnet": k.pod_subnets.joined(),
-        "serviceSubnet": k.service_subnets.joined(),
-        "dnsDomain": k.dns_domain,
-        "kubeProxy": k.kube_proxy_mode.as_str(),
-        "firstControlPlane": ledger.founding.as_ref().map(|f| &f.first_control_plane),
-        "hosts": hosts,
-        "images": images,
-        "certificates": certificates,
-    });
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    let head = [
+        ("schema", json!("khagen-cluster/v1")),
+        ("name", json!(cluster.name)),
+        ("clusterId", json!(ledger.founding.as_ref().map(|f| &f.cluster_id))),
+        ("endpoint", json!(k.endpoint.to_string())),
+        (
+            "vips",
+            cluster
+                .load_balancer
+                .vips
+                .iter()
+                .map(|v| json!({"address": v.address.to_string(), "virtualRouterId": v.virtual_router_id}))
+                .collect(),
+        ),
+        ("kubernetes", json!(k.version.to_string())),
+        ("etcd", json!(cluster.etcd.version.to_string())),
+        ("podSubnet", json!(k.pod_subnets.joined())),
+        ("serviceSubnet", json!(k.service_subnets.joined())),
+        ("dnsDomain", json!(k.dns_domain)),
+        ("kubeProxy", json!(k.kube_proxy_mode.as_str())),
+        ("firstControlPlane", json!(ledger.founding.as_ref().map(|f| &f.first_control_plane))),
+        ("images", json!(images)),
+    ];
+    // A host and a certificate a line: a change of one is a line of a diff, and no tree of ten thousand hosts is built.
+    let mut out = String::from("{\n");
+    for (key, value) in head {
+        out.push_str(&format!("\"{key}\": {value},\n"));
+    }
+    out.push_str("\"hosts\": [\n");
+    json_lines(&mut out, cluster.hosts.iter().map(|h| host_json(cluster, ledger, h)));
+    out.push_str("],\n\"certificates\": [\n");
+    json_lines(&mut out, certificates.iter().map(|c| certificate_json(c, store)));
+    out.push_str("]\n}\n");
+    out
+}
+
+fn json_lines(out: &mut String, items: impl Iterator<Item = Json>) {
+    for (i, item) in items.enumerate() {
+        out.push_str(if i > 0 { ",\n" } else { "" });
+        out.push_str(&item.to_string());
+    }
+    out.push('\n');
+}
+
+fn host_json(cluster: &Cluster, ledger: &Ledger, h: &Host) -> Json {
+    let port = |p: &ports::Port| json!({"port": p.port, "what": p.what, "from": p.from});
+    json!({
+        "fqdn": h.fqdn,
+        "name": h.name,
+        "nodeName": h.is_node().then_some(&h.node_name),
+        "addresses": h.addresses.cluster.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "roles": h.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
+        "group": h.group,
+        "zone": h.zone,
+        "ports": ports::of_host(cluster, h).iter().map(port).collect::<Vec<_>>(),
+        "vrrpPriority": ledger.hosts.get(&h.fqdn).and_then(|r| r.vrrp_priority),
+    })
+}
+
+fn certificate_json(c: &CertRequest, store: &Store) -> Json {
+    json!({
+        "id": c.id.as_str(),
+        "host": c.host,
+        "purpose": c.purpose,
+        "issuer": c.issuer.as_ref().map(|i| i.as_str()),
+        "commonName": c.common_name,
+        "organization": c.organization,
+        "dnsNames": c.dns_sans,
+        "ipAddresses": c.ip_sans.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "notAfter": store.validity(&c.id).map(|v| date(v.not_after)),
+        "spkiSha256": store.fingerprint(&c.id),
+    })
 }
 
 /// A row per folder, so that a page holds a control plane's thirty files.
