@@ -127,8 +127,10 @@ plan_leavings() {
     done < <(MANIFEST=$old entries files path policy | awk -F '|' 'NR == FNR { new[$1]; next } !($1 in new)' <(entries files path) -)
     while read -r unit; do
         if unit_enabled "$unit" || unit_running "$unit"; then UNIT_ACTIONS+=("drop|$unit"); fi
-    done < <(comm -23 <(MANIFEST=$old entries units unit | sort) <(entries units unit | sort))
+    done < <(comm -23 <(MANIFEST=$old our_units | sort) <(entries units unit | sort))
 }
+# Units that khagen enabled or started. One that is only named to be restarted for a file (ssh.service, say) is the host's own.
+our_units() { entries units unit enable start | awk -F '|' '$2 == "true" || $3 == "true" { print $1 }'; }
 
 # touched PREFIX...: does a file that changes begin with one of these?
 touched() {

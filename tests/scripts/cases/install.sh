@@ -87,6 +87,20 @@ case_new_generation_and_rollback() {
     same "$BOX/p1" "$BOX/p2"
 }
 
+case_a_unit_named_for_a_file_stays_when_the_file_goes() {
+    bundle "$BOX/b1" 1
+    UNITS+=$',\n{"unit": "ssh.service", "enable": false, "start": false, "restartOn": ["/etc/demo/app.conf"], "reloadOn": []}'
+    seal "$BOX/b1" 1
+    echo enabled >"$BOX/units/ssh.service.enabled"
+    echo active >"$BOX/units/ssh.service.active"
+    code 0 "$BOX/b1/install.sh"
+    grep -Fx 'restart ssh.service' "$BOX/calls"
+    bundle "$BOX/b2" 2
+    : >"$BOX/calls"
+    code 0 "$BOX/b2/install.sh"
+    ! grep -E '^(disable|stop).*ssh.service' "$BOX/calls" || die "the host's own sshd was switched off"
+}
+
 case_uninstall() {
     picture >"$BOX/p1"
     bundle "$BOX/b1" 1
