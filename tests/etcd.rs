@@ -18,6 +18,9 @@ const MEMBERS: [(&str, &str); 3] =
 const CONTROL_PLANE: &str = "k8smaster1";
 const BASTION: &str = "bastion";
 
+/// What etcd speaks; it refuses clients at other moments of the handshake in either.
+const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
+
 /// Certificate and key.
 struct Identity {
     certificate: PathBuf,
@@ -139,11 +142,31 @@ impl Etcd {
 
     fn curl(&self, from: &str, ca: &Path, as_whom: Option<&Identity>, url: &str, more: &[&str]) -> Output {
         let mut command = self.net.command(from, "curl");
-        command.args(["-sS", "--max-time", "5", "--noproxy", "*", "--cacert"]).arg(ca).args(more);
+        // Over HTTP/2, etcd's peer port speaks gRPC only.
+        command.args(["-sS", "--http1.1", "--max-time", "5", "--noproxy", "*", "--cacert"]).arg(ca).args(more);
         if let Some(identity) = as_whom {
             command.arg("--cert").arg(&identity.certificate).arg("--key").arg(&identity.key);
         }
         command.arg(url).output().expect("curl")
+    }
+
+    /// The server itself must end the handshake with an alert: no timeout, no closed port, no unknown server. s_client
+    /// rather than curl, which with TLS 1.3 may meet the closed connection before it reads the alert.
+    fn refuses(&self, from: &str, ca: &Path, as_whom: Option<&Identity>, at: &str, version: &str) {
+        let what = format!("{from} at {at} as {:?}, {version}", as_whom.map(|i| &i.certificate));
+        let mut command = self.net.command(from, "timeout");
+        command.args(["5", "openssl", "s_client", "-connect", at, "-verify_return_error", "-ign_eof", version]);
+        command.arg("-CAfile").arg(ca);
+        if let Some(identity) = as_whom {
+            command.arg("-cert").arg(&identity.certificate).arg("-key").arg(&identity.key);
+        }
+        let out = command.output().expect("s_client");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{what}: {} {said}", text(&out.stdout));
+        let alert = ["certificate required", "unknown ca", "bad certificate", "handshake failure"];
+        assert!(alert.iter().any(|a| said.contains(&format!(" alert {a}"))), "{what}: {said}");
+        // The member did show its own certificate, and it was the right one.
+        assert!(text(&out.stdout).contains("Verification: OK"), "{what}: {}{said}", text(&out.stdout));
     }
 
     /// Waits until every member says that it is healthy.
@@ -206,22 +229,13 @@ impl Etcd {
                 assert_eq!(text(&out.stdout).matches("\"name\":\"k8setcd").count(), 3, "{}", text(&out.stdout));
             }
             let health = Identity::new(&self.pki(name), "etcd-health-client");
-            for (who, client) in [("apiserver", &apiserver), ("operator", &operator), ("health client", &health)] {
-                for version in ["1.2", "1.3"] {
-                    let out = self.curl(CONTROL_PLANE, &peer_ca, Some(client), &url, &["--tls-max", version]);
-                    refused(&out, &format!("{who} as a peer of {name} with TLS {version}"));
+            for client in [&apiserver, &operator, &health] {
+                for version in VERSIONS {
+                    self.refuses(CONTROL_PLANE, &peer_ca, Some(client), &format!("{address}:2380"), version);
                 }
             }
         }
     }
-}
-
-/// The server itself ended the handshake with an alert: no timeout, no closed port, no unknown server.
-fn refused(out: &Output, what: &str) {
-    let said = text(&out.stderr);
-    assert!(matches!(out.status.code(), Some(35 | 56)), "{what}: {} {}{said}", out.status, text(&out.stdout));
-    assert!(said.contains(" alert "), "{what}: {said}");
-    assert!(out.stdout.is_empty(), "{what}: {}", text(&out.stdout));
 }
 
 #[test]
@@ -264,18 +278,14 @@ fn strangers_are_refused(etcd: &Etcd) {
         let url = format!("https://{address}:2379/health");
         let out = etcd.curl(BASTION, &ca, Some(&operator), &url, &["--fail"]);
         assert!(text(&out.stdout).contains("\"health\":\"true\""), "{name}: {}", text(&out.stderr));
-        for version in ["1.2", "1.3"] {
-            let limit = ["--tls-max", version];
-            refused(&etcd.curl(BASTION, &ca, None, &url, &limit), &format!("nobody at {name} with TLS {version}"));
-            let out = etcd.curl(BASTION, &ca, Some(&stranger), &url, &limit);
-            refused(&out, &format!("a stranger at {name} with TLS {version}"));
-        }
-        // TLS 1.1 is none that etcd speaks.
-        let old = ["--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT:@SECLEVEL=0"];
-        refused(&etcd.curl(BASTION, &ca, Some(&operator), &url, &old), &format!("TLS 1.1 at {name}"));
+        let at = format!("{address}:2379");
         // A peer's certificate is none of a client's either: another CA signed it.
         let peer = Identity::new(&etcd.pki(name), &format!("{name}-peer"));
-        refused(&etcd.curl(BASTION, &ca, Some(&peer), &url, &[]), &format!("{name}'s peer certificate as a client"));
+        for version in VERSIONS {
+            etcd.refuses(BASTION, &ca, None, &at, version);
+            etcd.refuses(BASTION, &ca, Some(&stranger), &at, version);
+            etcd.refuses(BASTION, &ca, Some(&peer), &at, version);
+        }
     }
 }
 
@@ -339,7 +349,8 @@ fn snapshot_and_restore(etcd: &Etcd) -> Duration {
     bytes[middle] ^= 1;
     let damaged = etcd.dir.path().join("damaged.db");
     fs::write(&damaged, bytes).expect("write");
-    code(&restore("k8setcd1", &damaged, "restored-1", &["--yes"]), 1);
+    code(&restore("k8setcd1", &damaged, "restored-1", &["--dry-run"]), 4);
+    code(&restore("k8setcd1", &damaged, "restored-1", &["--yes"]), 4);
     let data = etcd.net.shell("k8setcd1", "ls -A /var/lib | grep '^etcd'");
     assert_eq!(data, "etcd\n", "what was refused left something behind");
 
