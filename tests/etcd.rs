@@ -1,15 +1,13 @@
 //! Three real etcd from three installed bundles, each on a host of its own: who gets in, who does not, and a restore.
 
 mod support;
-#[path = "support/net.rs"]
-mod net;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use net::Net;
+use support::net::Net;
 use support::{Built, Need, can, copy_inventory, oracle, root, run, scratch, text, unpack_to};
 
 const MEMBERS: [(&str, &str); 3] =
@@ -29,7 +27,8 @@ struct Identity {
 
 impl Identity {
     fn new(dir: &Path, name: &str) -> Self {
-        let identity = Self { certificate: dir.join(format!("{name}.crt")), key: dir.join(format!("{name}.key")) };
+        let identity =
+            Self { certificate: dir.join(format!("{name}.crt")), key: dir.join(format!("{name}.key")) };
         assert!(identity.certificate.is_file() && identity.key.is_file(), "{name} in {}", dir.display());
         identity
     }
@@ -119,7 +118,8 @@ impl Etcd {
 
     /// etcdctl with an identity, at the endpoints that the operator's bundle names.
     fn etcdctl(&self, from: &str, ca: &Path, as_whom: &Identity, arguments: &[&str]) -> Output {
-        let endpoints = fs::read_to_string(self.dir.path().join("operator/etcd/endpoints")).expect("endpoints");
+        let endpoints =
+            fs::read_to_string(self.dir.path().join("operator/etcd/endpoints")).expect("endpoints");
         let mut command = self.net.command(from, "env");
         command
             .arg(oracle().expect("asked for").join("etcdctl"))
@@ -143,7 +143,10 @@ impl Etcd {
     fn curl(&self, from: &str, ca: &Path, as_whom: Option<&Identity>, url: &str, more: &[&str]) -> Output {
         let mut command = self.net.command(from, "curl");
         // Over HTTP/2, etcd's peer port speaks gRPC only.
-        command.args(["-sS", "--http1.1", "--max-time", "5", "--noproxy", "*", "--cacert"]).arg(ca).args(more);
+        command
+            .args(["-sS", "--http1.1", "--max-time", "5", "--noproxy", "*", "--cacert"])
+            .arg(ca)
+            .args(more);
         if let Some(identity) = as_whom {
             command.arg("--cert").arg(&identity.certificate).arg("--key").arg(&identity.key);
         }
@@ -155,7 +158,16 @@ impl Etcd {
     fn refuses(&self, from: &str, ca: &Path, as_whom: Option<&Identity>, at: &str, version: &str) {
         let what = format!("{from} at {at} as {:?}, {version}", as_whom.map(|i| &i.certificate));
         let mut command = self.net.command(from, "timeout");
-        command.args(["5", "openssl", "s_client", "-connect", at, "-verify_return_error", "-ign_eof", version]);
+        command.args([
+            "5",
+            "openssl",
+            "s_client",
+            "-connect",
+            at,
+            "-verify_return_error",
+            "-ign_eof",
+            version,
+        ]);
         command.arg("-CAfile").arg(ca);
         if let Some(identity) = as_whom {
             command.arg("-cert").arg(&identity.certificate).arg("-key").arg(&identity.key);
@@ -181,7 +193,12 @@ impl Etcd {
                 return begin.elapsed();
             }
             let logs: Vec<String> = MEMBERS.iter().map(|(name, _)| self.log(name)).collect();
-            assert!(begin.elapsed() < Duration::from_secs(30), "{said}{}\n{}", text(&out.stderr), logs.join("\n"));
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "{said}{}\n{}",
+                text(&out.stderr),
+                logs.join("\n")
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -196,11 +213,18 @@ impl Etcd {
             let log = self.log(name);
             assert!(log.contains("ready to serve client requests"), "{log}");
             assert!(!log.contains("unrecognized environment variable"), "{name}: {log}");
-            for taken in ["ETCD_NAME", "ETCD_PEER_CLIENT_CERT_AUTH", "ETCD_FEATURE_GATES", "ETCD_QUOTA_BACKEND_BYTES"] {
+            for taken in
+                ["ETCD_NAME", "ETCD_PEER_CLIENT_CERT_AUTH", "ETCD_FEATURE_GATES", "ETCD_QUOTA_BACKEND_BYTES"]
+            {
                 assert!(log.contains(taken), "{name} does not say that it read {taken}: {log}");
             }
-            let runs = self.net.shell(name, "ps -o user:20=,args= -p \"$(cat /run/stand-in/etcd.service.pid)\"");
-            assert_eq!(runs.split_whitespace().collect::<Vec<_>>(), ["etcd", "/usr/local/bin/etcd"], "{runs}");
+            let runs =
+                self.net.shell(name, "ps -o user:20=,args= -p \"$(cat /run/stand-in/etcd.service.pid)\"");
+            assert_eq!(
+                runs.split_whitespace().collect::<Vec<_>>(),
+                ["etcd", "/usr/local/bin/etcd"],
+                "{runs}"
+            );
             let listens = self.net.shell(name, "ss -H -l -t -n | awk '{ print $4 }' | sort");
             let expected = [
                 "127.0.0.1:2379".to_owned(),
@@ -226,7 +250,12 @@ impl Etcd {
                 let own = Identity::new(&self.pki(peer), &format!("{peer}-peer"));
                 let out = self.curl(peer, &peer_ca, Some(&own), &url, &["--fail"]);
                 assert!(out.status.success(), "{peer} at {name}: {}", text(&out.stderr));
-                assert_eq!(text(&out.stdout).matches("\"name\":\"k8setcd").count(), 3, "{}", text(&out.stdout));
+                assert_eq!(
+                    text(&out.stdout).matches("\"name\":\"k8setcd").count(),
+                    3,
+                    "{}",
+                    text(&out.stdout)
+                );
             }
             let health = Identity::new(&self.pki(name), "etcd-health-client");
             for client in [&apiserver, &operator, &health] {
@@ -267,7 +296,17 @@ fn strangers_are_refused(etcd: &Etcd) {
     let own = etcd.dir.path().join("stranger");
     fs::create_dir(&own).expect("create");
     run(Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
         .args(["-subj", "/CN=etcd-operator", "-addext", "extendedKeyUsage=clientAuth"])
         .arg("-keyout")
         .arg(own.join("stranger.key"))
@@ -296,11 +335,19 @@ fn metrics_stay_at_home(etcd: &Etcd) {
         let health = etcd.curl(name, &ca, None, "http://127.0.0.1:2381/health", &["--fail"]);
         assert!(text(&health.stdout).contains("\"health\":\"true\""), "{name}: {}", text(&health.stderr));
         let metrics = etcd.curl(name, &ca, None, "http://127.0.0.1:2381/metrics", &["--fail"]);
-        assert!(text(&metrics.stdout).contains("\netcd_server_has_leader 1\n"), "{name}: {}", text(&metrics.stderr));
+        assert!(
+            text(&metrics.stdout).contains("\netcd_server_has_leader 1\n"),
+            "{name}: {}",
+            text(&metrics.stderr)
+        );
         for from in [BASTION, CONTROL_PLANE] {
             let out = etcd.curl(from, &ca, None, &format!("http://{address}:2381/health"), &[]);
             assert_eq!(out.status.code(), Some(7), "{from} at {name}: {}", text(&out.stderr));
-            assert!(out.stdout.is_empty() && text(&out.stderr).contains("Failed to connect"), "{}", text(&out.stderr));
+            assert!(
+                out.stdout.is_empty() && text(&out.stderr).contains("Failed to connect"),
+                "{}",
+                text(&out.stderr)
+            );
         }
     }
 }
@@ -315,13 +362,16 @@ fn revision(etcd: &Etcd) -> u64 {
 fn snapshot_and_restore(etcd: &Etcd) -> Duration {
     // As the timer starts it: the unit's user, nothing in the environment.
     etcd.net.shell("k8setcd2", "systemctl start khagen-etcd-snapshot.service");
-    let snapshots = etcd.net.shell("k8setcd2", "cd /var/lib/khagen/etcd-snapshots && find . -type f -printf '%U %m %f\\n'");
+    let snapshots = etcd
+        .net
+        .shell("k8setcd2", "cd /var/lib/khagen/etcd-snapshots && find . -type f -printf '%U %m %f\\n'");
     let user = etcd.net.shell("k8setcd2", "id -u etcd");
     let name = snapshots.split_whitespace().nth(2).expect("a snapshot").to_owned();
     assert_eq!(snapshots, format!("{} 600 {name}\n", user.trim()));
     assert!(name.starts_with("k8setcd2-") && name.ends_with("Z.db"), "{name}");
     let snapshot = etcd.dir.path().join("snapshot.db");
-    fs::copy(etcd.net.path("k8setcd2", &format!("/var/lib/khagen/etcd-snapshots/{name}")), &snapshot).expect("copy");
+    fs::copy(etcd.net.path("k8setcd2", &format!("/var/lib/khagen/etcd-snapshots/{name}")), &snapshot)
+        .expect("copy");
 
     etcd.ctl(&["put", "/kept", "after the snapshot"]);
     etcd.ctl(&["put", "/late", "lost"]);

@@ -8,23 +8,33 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use support::{Need, built, can, copy_tree, run, scratch, text, unpack_to};
+use support::{Need, built, can, copy_tree, run, scratch, text, tree, unpack_to};
 
 /// Inventories with every role, balancer mode, address family and combination of roles on a host.
 const INVENTORIES: [&str; 6] = ["inventory", "compact", "dual-stack", "ipv6", "single", "cilium"];
 const SYSTEM: &str = "etc/systemd/system";
 
-/// A host's root as install.sh leaves it, with the distribution's units beside and every program of a unit in place.
-fn root_of(bundle: &Path, dir: &Path) {
-    fs::create_dir_all(dir.join("usr/lib/systemd")).expect("create");
-    copy_tree(Path::new("/usr/lib/systemd/system"), &dir.join("usr/lib/systemd"));
+/// A root with the distribution's units, which those of a bundle depend on and add to.
+fn machine() -> tempfile::TempDir {
+    let dir = scratch();
+    fs::create_dir_all(dir.path().join("usr/lib/systemd")).expect("create");
+    copy_tree(Path::new("/usr/lib/systemd/system"), &dir.path().join("usr/lib/systemd"));
+    // Where a unit lies in /lib, systemd finds it through the link that every host has.
+    symlink("usr/lib", dir.path().join("lib")).expect("link");
+    dir
+}
+
+/// The machine's root with a bundle's files, and with every program of their units in place.
+fn install(bundle: &Path, dir: &Path) {
+    for folder in ["etc", "usr/local"] {
+        if dir.join(folder).exists() {
+            fs::remove_dir_all(dir.join(folder)).expect("remove");
+        }
+    }
     for top in fs::read_dir(bundle.join("root")).expect("root") {
         copy_tree(&top.expect("entry").path(), dir);
     }
-    // Where a unit lies in /lib, systemd finds it through the link that every host has.
-    symlink("usr/lib", dir.join("lib")).expect("link");
     for unit in units(dir) {
-        // Only what khagen says: the distribution's own programs come with its packages.
         for program in programs(&dir.join(SYSTEM).join(&unit)) {
             place(dir, &program);
         }
@@ -59,7 +69,7 @@ fn programs(unit: &Path) -> Vec<String> {
 
 /// Units and drop-ins, relative to /etc/systemd/system.
 fn units(dir: &Path) -> BTreeSet<String> {
-    support::tree(&dir.join(SYSTEM)).into_keys().collect()
+    tree(&dir.join(SYSTEM)).into_keys().collect()
 }
 
 /// What systemd says of units, nothing if all is well. An unknown key is only a line, the exit code is 0.
@@ -93,28 +103,38 @@ fn systemd_reads_every_unit_user_and_time() {
     ) {
         return;
     }
-    let mut seen = BTreeSet::new();
+    let machine = machine();
+    let root = machine.path();
+    let (mut seen, mut judged) = (BTreeSet::new(), BTreeSet::new());
     let (mut hosts, mut users) = (0, BTreeSet::new());
     for name in INVENTORIES {
         let b = built(name);
         let dir = scratch();
         for host in b.hosts().into_iter().filter(|h| h != "operator") {
             let bundle = unpack_to(&b.out().join(format!("bundles/{host}.tar.gz")), dir.path());
-            let root = dir.path().join(format!("{host}.root"));
-            root_of(&bundle, &root);
             hosts += 1;
-            let units = units(&root);
-            let said = verdict(&root, &units);
+            // The same bytes are judged once, whatever host they are on.
+            let etc = bundle.join("root/etc");
+            if !judged
+                .insert(["systemd", "sysusers.d"].map(|f| etc.join(f)).map(|f| f.exists().then(|| tree(&f))))
+            {
+                continue;
+            }
+            install(&bundle, root);
+            let units = units(root);
+            let said = verdict(root, &units);
             assert!(said.is_empty(), "{name}: {host}: {said}");
             for timer in units.iter().filter(|unit| unit.ends_with(".timer")) {
                 let text = fs::read_to_string(root.join(SYSTEM).join(timer)).expect("a timer");
                 let calendar = text.lines().find_map(|l| l.strip_prefix("OnCalendar=")).expect("OnCalendar");
                 let said = run(Command::new("systemd-analyze").args(["calendar", calendar]));
-                assert!(said.contains("Next elapse: ") && !said.contains("Next elapse: never"), "{host}: {said}");
+                assert!(
+                    said.contains("Next elapse: ") && !said.contains("Next elapse: never"),
+                    "{host}: {said}"
+                );
             }
-            users.extend(users_of(&root));
+            users.extend(users_of(root));
             seen.extend(units);
-            fs::remove_dir_all(&root).expect("remove");
         }
     }
     let expected = [
@@ -131,7 +151,7 @@ fn systemd_reads_every_unit_user_and_time() {
     for user in ["etcd", "nginx", "keepalived_script"] {
         assert!(users.contains(user), "{user} was made on no host: {users:?}");
     }
-    eprintln!("units: {} of {hosts} hosts read, users {users:?}", seen.len());
+    eprintln!("units: {} of {hosts} hosts, in {} sets; users {users:?}", seen.len(), judged.len());
 }
 
 /// The users that systemd makes on a host that has none but root.
@@ -154,8 +174,10 @@ fn users_of(root: &Path) -> Vec<String> {
 /// The same verdict on units with a fault in them, so that silence above means something.
 #[test]
 fn a_fault_in_a_unit_does_not_go_unseen() {
-    if !can("systemd's verdict on broken units", &[Need::Program("systemd-analyze"), Need::Program("nginx"), Need::Program("keepalived")])
-    {
+    if !can(
+        "systemd's verdict on broken units",
+        &[Need::Program("systemd-analyze"), Need::Program("nginx"), Need::Program("keepalived")],
+    ) {
         return;
     }
     let b = built("inventory");
@@ -169,17 +191,17 @@ fn a_fault_in_a_unit_does_not_go_unseen() {
         ("k8svrrp1", "keepalived.service.d/khagen.conf", "Restart=always", "Restart=ever", "ever"),
         ("k8smaster1", "khagen-swap-off.service", "[Service]", "[Servise]", "Servise"),
     ];
+    let (machine, dir) = (machine(), scratch());
+    let root = machine.path();
     for (host, unit, before, after, reason) in faults {
-        let dir = scratch();
         let bundle = unpack_to(&b.out().join(format!("bundles/{host}.isociel.com.tar.gz")), dir.path());
-        let root = dir.path().join("root");
-        root_of(&bundle, &root);
-        assert_eq!(verdict(&root, &units(&root)), "", "{host}");
+        install(&bundle, root);
+        assert_eq!(verdict(root, &units(root)), "", "{host}");
         let path = root.join(SYSTEM).join(unit);
         let text = fs::read_to_string(&path).expect("a unit");
         assert!(text.contains(before), "{unit}: {text}");
         fs::write(&path, text.replacen(before, after, 1)).expect("write");
-        let said = verdict(&root, &units(&root));
+        let said = verdict(root, &units(root));
         assert!(said.contains(reason), "{unit} with {after}: {said:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::support::{run, scratch, text};
+use super::{run, scratch, text};
 
 /// Runs in the host's new mount namespace, then stays as the process that keeps it.
 const KEEPER: &str = r#"
@@ -63,7 +63,18 @@ impl Net {
         std::fs::create_dir(&mount_point).expect("create");
         ip(&["netns", "add", &namespace]);
         let mut keeper = Command::new("ip")
-            .args(["netns", "exec", &namespace, "unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c"])
+            .args([
+                "netns",
+                "exec",
+                &namespace,
+                "unshare",
+                "--mount",
+                "--uts",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+            ])
             .args([KEEPER, "keeper"])
             .arg(&mount_point)
             .arg(name)
@@ -76,7 +87,9 @@ impl Net {
         // Before any assertion, so that whatever was made is removed.
         self.keepers.insert(name.to_owned(), keeper);
         assert_eq!(said, "ready\n", "{name} did not come up");
-        ip(&["-n", &namespace, "link", "add", "eth0", "type", "veth", "peer", "name", &port, "netns", &switch]);
+        ip(&[
+            "-n", &namespace, "link", "add", "eth0", "type", "veth", "peer", "name", &port, "netns", &switch,
+        ]);
         ip(&["-n", &switch, "link", "set", &port, "master", "br0", "up"]);
         ip(&["-n", &namespace, "link", "set", "lo", "up"]);
         ip(&["-n", &namespace, "link", "set", "eth0", "up"]);
@@ -108,7 +121,8 @@ impl Drop for Net {
         for (name, keeper) in &mut self.keepers {
             let namespace = format!("{}-{name}", self.prefix);
             if let Ok(pids) = Command::new("ip").args(["netns", "pids", &namespace]).output() {
-                let _ = Command::new("kill").arg("-KILL").args(text(&pids.stdout).split_whitespace()).output();
+                let _ =
+                    Command::new("kill").arg("-KILL").args(text(&pids.stdout).split_whitespace()).output();
             }
             let _ = keeper.kill();
             let _ = keeper.wait();
