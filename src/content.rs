@@ -37,6 +37,16 @@ pub enum Encoding {
     Base64,
 }
 
+impl Encoding {
+    /// The name in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encoding::Raw => "raw",
+            Encoding::Base64 => "base64",
+        }
+    }
+}
+
 /// A piece of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {

@@ -22,5 +22,6 @@ pub mod plan;
 pub mod render;
 pub mod schema;
 pub mod secret;
+pub mod snapshot;
 pub mod source;
 pub mod value;

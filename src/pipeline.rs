@@ -404,8 +404,9 @@ fn roles_of(cluster: &Cluster, name: &str) -> String {
 fn write_review(output: &mut Output, bundle: &Bundle, store: &Store) -> Result<(), OutputError> {
     let folder =
         if bundle.name == OPERATOR { "operator".to_owned() } else { format!("hosts/{}", bundle.name) };
-    let mut wanted = vec![format!("review/{folder}/FILES")];
+    let mut wanted = vec![format!("review/{folder}/FILES"), format!("review/{folder}/BUNDLE.json")];
     output.put_if_changed(&wanted[0], bundle.files_list(store).as_bytes(), 0o644)?;
+    output.put_if_changed(&wanted[1], bundle.head_text().as_bytes(), 0o644)?;
     for file in &bundle.files {
         if matches!(file.layer, FileLayer::Shared(_)) {
             continue;

@@ -78,6 +78,10 @@ impl BundleFile {
     }
 }
 
+/// Part of every bundle's digest. To be changed when packing changes what the same bundle looks like, so that the next
+/// build packs all of them again.
+const FORMAT: &[u8] = b"2\0";
+
 /// The operator bundle's name.
 pub const OPERATOR: &str = "operator";
 
@@ -109,6 +113,7 @@ impl Bundle {
     /// the generation is raised. `text_digest` gives the digest of a file's symbolic text.
     pub fn digest(&self, mut text_digest: impl FnMut(&BundleFile) -> [u8; 32]) -> String {
         let mut hash = Sha256::new();
+        hash.update(FORMAT);
         for (key, value) in &self.head {
             hash.update(key.as_bytes());
             hash.update(b"\0");
@@ -131,6 +136,12 @@ impl Bundle {
             hash.update(text_digest(file));
         }
         hex(&hash.finalize())
+    }
+
+    /// The review tree's BUNDLE.json: MANIFEST.json without the generation and the lists of files, which FILES has.
+    pub fn head_text(&self) -> String {
+        let lines: Vec<String> = self.head.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+        format!("{{\n{}\n}}\n", lines.join(",\n"))
     }
 
     /// The review tree's FILES: a line per file with mode, owner, policy, where its text is, and its path.

@@ -10,7 +10,7 @@ use base64::Engine;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use super::bundle::{Bundle, BundleFile, hex};
+use super::bundle::{Bundle, BundleFile, Fingerprints, hex};
 use super::gzip::{Part, Segment, gzip};
 use crate::content::{Content, Encoding, ObjectId, Piece};
 use crate::secret::Secret;
@@ -107,7 +107,7 @@ pub fn pack(
     bundle: &Bundle,
     generation: u64,
     ready: &Ready,
-    secrets: &impl Secrets,
+    secrets: &(impl Secrets + Fingerprints),
 ) -> Result<Tarball, PackError> {
     let mut resolved: Vec<(&BundleFile, Bytes<'_>, String)> = Vec::with_capacity(bundle.files.len());
     for file in &bundle.files {
@@ -150,14 +150,23 @@ pub fn pack(
 /// A file's bytes: borrowed where they are public text in one piece.
 enum Bytes<'a> {
     Text(&'a str),
-    Mixed(zeroize::Zeroizing<Vec<u8>>),
+    /// With the manifest's list of the secrets in it.
+    Mixed(zeroize::Zeroizing<Vec<u8>>, String),
 }
 
 impl Bytes<'_> {
     fn as_slice(&self) -> &[u8] {
         match self {
             Bytes::Text(text) => text.as_bytes(),
-            Bytes::Mixed(bytes) => bytes,
+            Bytes::Mixed(bytes, _) => bytes,
+        }
+    }
+
+    /// The end of the file's line in the manifest: where its secrets stand and by which fingerprint they are known.
+    fn secrets(&self) -> String {
+        match self {
+            Bytes::Text(_) => String::new(),
+            Bytes::Mixed(_, spans) => format!(", \"secrets\": [{spans}]"),
         }
     }
 }
@@ -165,13 +174,14 @@ impl Bytes<'_> {
 fn resolve<'a>(
     bundle: &Bundle,
     file: &'a BundleFile,
-    secrets: &impl Secrets,
+    secrets: &(impl Secrets + Fingerprints),
 ) -> Result<Bytes<'a>, PackError> {
     match file.content.pieces() {
         [] => Ok(Bytes::Text("")),
         [Piece::Text(text)] => Ok(Bytes::Text(text)),
         pieces => {
             let mut out = zeroize::Zeroizing::new(Vec::new());
+            let mut spans: Vec<String> = Vec::new();
             for piece in pieces {
                 match piece {
                     Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
@@ -181,11 +191,18 @@ fn resolve<'a>(
                             path: file.path.to_string(),
                             source,
                         })?;
+                        let at = out.len();
                         encode(secret.expose(), *encoding, &mut out);
+                        spans.push(format!(
+                            "{{\"id\": \"{id}\", \"fingerprint\": \"{}\", \"at\": {at}, \"length\": {}, \"encoding\": \"{}\"}}",
+                            secrets.fingerprint(id).unwrap_or("unknown"),
+                            out.len() - at,
+                            encoding.as_str(),
+                        ));
                     }
                 }
             }
-            Ok(Bytes::Mixed(out))
+            Ok(Bytes::Mixed(out, spans.join(", ")))
         }
     }
 }
@@ -210,7 +227,7 @@ fn manifest(bundle: &Bundle, generation: u64, files: &[(&BundleFile, Bytes<'_>, 
     out.push_str("\"files\": [\n");
     let lines: Vec<String> = files
         .iter()
-        .filter_map(|(file, _, digest)| {
+        .filter_map(|(file, bytes, digest)| {
             let on_host = file.on_host.as_ref()?;
             let layer = match &file.layer {
                 crate::plan::FileLayer::Shared(layer) => layer,
@@ -218,20 +235,34 @@ fn manifest(bundle: &Bundle, generation: u64, files: &[(&BundleFile, Bytes<'_>, 
             };
             Some(format!(
                 "{{\"path\": \"{}\", \"mode\": \"{:04o}\", \"owner\": \"{}\", \"group\": \"{}\", \"policy\": \"{}\", \
-                 \"layer\": \"{layer}\", \"secret\": {}, \"sha256\": \"{digest}\"}}",
+                 \"layer\": \"{layer}\", \"secret\": {}, \"sha256\": \"{digest}\"{}}}",
                 file.host_path()?,
                 file.mode,
                 on_host.owner,
                 on_host.group,
                 on_host.policy.as_str(),
                 file.content.is_secret(),
+                bytes.secrets(),
             ))
         })
         .collect();
-    out.push_str(&lines.join(",\n"));
-    if !lines.is_empty() {
-        out.push('\n');
-    }
+    // What stays in the bundle: for khagen verify, which finds here what SHA256SUMS does not say.
+    let kept: Vec<String> = files
+        .iter()
+        .filter(|(file, ..)| file.on_host.is_none())
+        .map(|(file, bytes, digest)| {
+            format!(
+                "{{\"file\": \"{}\", \"mode\": \"{:04o}\", \"sha256\": \"{digest}\"{}}}",
+                file.path,
+                file.mode,
+                bytes.secrets()
+            )
+        })
+        .collect();
+    let list = |lines: &[String]| format!("{}{}", lines.join(",\n"), if lines.is_empty() { "" } else { "\n" });
+    out.push_str(&list(&lines));
+    out.push_str("],\n\"bundleFiles\": [\n");
+    out.push_str(&list(&kept));
     out.push_str("]\n}\n");
     out
 }

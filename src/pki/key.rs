@@ -106,6 +106,13 @@ pub fn fingerprint(spki: &[u8]) -> String {
     sha256_hex(spki)
 }
 
+/// The fingerprint of a private key in PKCS#8 PEM; `None` if it is no key that khagen makes, or its halves do not match.
+pub fn fingerprint_of_private_pem(pem_text: &[u8]) -> Option<String> {
+    // ring asks for randomness to seed nonces of signatures; none is made here and nothing random comes out.
+    let key = SigningKey::parse(pem_text, &ring::rand::SystemRandom::new()).ok()?;
+    Some(fingerprint(&spki(key.point())))
+}
+
 /// The public half as PEM (`PUBLIC KEY`).
 pub fn public_pem(point: &[u8]) -> String {
     pem::encode_config(

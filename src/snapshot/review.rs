@@ -1,0 +1,218 @@
+//! Reads a review tree: FILES says what a bundle holds, the texts are beside it or below `shared/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::tree::Tree;
+use super::{Body, Bundle, File, Head, Identity, OPERATOR, Problem, Snapshot, SnapshotError};
+
+/// A review tree.
+pub struct Review {
+    tree: Box<dyn Tree>,
+    names: BTreeMap<Arc<str>, Option<Identity>>,
+    /// Shared texts, read once. A hash map would do as well; nothing is ever listed from it.
+    shared: RwLock<BTreeMap<String, Arc<str>>>,
+    /// Small words that every line repeats.
+    words: RwLock<BTreeSet<Arc<str>>>,
+}
+
+impl Review {
+    /// Opens a tree; texts are read when they are asked for.
+    ///
+    /// # Errors
+    /// When it has no hosts, or cannot be listed.
+    pub fn open(tree: Box<dyn Tree>) -> Result<Review, SnapshotError> {
+        let identities = tree.identities();
+        let mut names: BTreeMap<Arc<str>, Option<Identity>> = BTreeMap::new();
+        for name in tree.folders("hosts")? {
+            let name: Arc<str> = Arc::from(name);
+            let identity = identities.get(&name).cloned();
+            names.insert(name, identity);
+        }
+        if tree.read("operator/FILES")?.is_some() {
+            names.insert(Arc::from(OPERATOR), identities.get(OPERATOR).cloned());
+        }
+        if names.is_empty() {
+            return Err(SnapshotError::one("review", "holds no hosts: this is no review tree"));
+        }
+        Ok(Review { tree, names, shared: RwLock::default(), words: RwLock::default() })
+    }
+
+    fn folder(name: &str) -> String {
+        if name == OPERATOR { OPERATOR.to_owned() } else { format!("hosts/{name}") }
+    }
+
+    fn shared_text(&self, path: &str) -> Result<Option<Arc<str>>, SnapshotError> {
+        let known = self.shared.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let text = self.tree.read(path)?;
+        if let Some(text) = &text {
+            let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+            // Another thread may have been first; all bundles then share its copy.
+            return Ok(Some(shared.entry(path.to_owned()).or_insert_with(|| text.clone()).clone()));
+        }
+        Ok(None)
+    }
+
+    fn word(&self, text: &str) -> Arc<str> {
+        if let Some(word) = self.words.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return word.clone();
+        }
+        let word: Arc<str> = Arc::from(text);
+        self.words.write().unwrap_or_else(PoisonError::into_inner).insert(word.clone());
+        word
+    }
+
+    fn listed(&self, name: &str) -> Result<Arc<str>, SnapshotError> {
+        let path = format!("{}/FILES", Review::folder(name));
+        self.tree.read(&path)?.ok_or_else(|| SnapshotError::one(name, "FILES is missing"))
+    }
+
+    /// Files below `hosts/`, `operator/` and `shared/` that no FILES mentions: a reviewer would read what nobody gets.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn strays(&self) -> Result<Vec<Problem>, SnapshotError> {
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for name in self.names.keys() {
+            let folder = Review::folder(name);
+            wanted.insert(format!("{folder}/FILES"));
+            wanted.insert(format!("{folder}/BUNDLE.json"));
+            for line in self.listed(name)?.lines().filter_map(Line::parse) {
+                match line.place {
+                    Place::Here => wanted.insert(format!("{folder}/{}", line.path)),
+                    Place::Shared(layer) => wanted.insert(format!("shared/{layer}/{}", line.path)),
+                    Place::Secret { .. } | Place::Derived => false,
+                };
+            }
+        }
+        let mut problems = Vec::new();
+        for below in ["hosts", "operator", "shared"] {
+            for path in self.tree.list(below)? {
+                if !wanted.contains(&path) {
+                    problems.push(Problem {
+                        place: format!("review/{path}"),
+                        what: "no bundle holds this file".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(problems)
+    }
+}
+
+/// A line of FILES.
+struct Line<'a> {
+    mode: u32,
+    owner: &'a str,
+    group: &'a str,
+    policy: &'a str,
+    place: Place<'a>,
+    path: &'a str,
+}
+
+enum Place<'a> {
+    Here,
+    Shared(&'a str),
+    Secret { id: &'a str, fingerprint: &'a str },
+    Derived,
+}
+
+impl Line<'_> {
+    fn parse(text: &str) -> Option<Line<'_>> {
+        if text.starts_with('#') {
+            return None;
+        }
+        let mut words = text.splitn(5, ' ');
+        let mode = u32::from_str_radix(words.next()?, 8).ok().filter(|m| *m <= 0o7777)?;
+        let (owner, group) = words.next()?.split_once(':')?;
+        let policy = words.next()?;
+        let place = match words.next()? {
+            "here" => Place::Here,
+            "derived" => Place::Derived,
+            other => match (other.strip_prefix("shared/"), other.strip_prefix("secret:")) {
+                (Some(layer), _) if is_plain(layer) => Place::Shared(layer),
+                (_, Some(secret)) => {
+                    let (id, fingerprint) = secret.rsplit_once(':')?;
+                    Place::Secret { id, fingerprint }
+                }
+                _ => return None,
+            },
+        };
+        let path = words.next().filter(|p| is_plain(p))?;
+        Some(Line { mode, owner, group, policy, place, path })
+    }
+}
+
+/// Whether a path stays below where it is joined.
+pub fn is_plain(path: &str) -> bool {
+    !path.is_empty()
+        && !path.contains(['\0', '\n', '\\'])
+        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+impl Snapshot for Review {
+    fn names(&self) -> &BTreeMap<Arc<str>, Option<Identity>> {
+        &self.names
+    }
+
+    fn head(&self, name: &str) -> Result<Head, SnapshotError> {
+        let path = format!("{}/BUNDLE.json", Review::folder(name));
+        let text =
+            self.tree.read(&path)?.ok_or_else(|| SnapshotError::one(name, "BUNDLE.json is missing"))?;
+        Head::parse(&text).map_err(|what| SnapshotError::one(format!("{name}: BUNDLE.json"), what))
+    }
+
+    fn bundle(&self, name: &str) -> Result<Bundle, SnapshotError> {
+        let head = self.head(name)?;
+        let folder = Review::folder(name);
+        let mut files: BTreeMap<Arc<str>, File> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let mut problem =
+            |place: String, what: &str| problems.push(Problem { place, what: what.to_owned() });
+        for (i, text) in self.listed(name)?.lines().enumerate() {
+            if text.starts_with('#') {
+                continue;
+            }
+            let Some(line) = Line::parse(text) else {
+                problem(format!("{name}: FILES:{}", i + 1), "is no line of a list of files");
+                continue;
+            };
+            let body = match line.place {
+                Place::Derived => continue,
+                Place::Secret { id, fingerprint } => {
+                    Body::Secret { id: self.word(id), fingerprint: self.word(fingerprint) }
+                }
+                Place::Here | Place::Shared(_) => {
+                    let text = match line.place {
+                        Place::Shared(layer) => self.shared_text(&format!("shared/{layer}/{}", line.path))?,
+                        _ => self.tree.read(&format!("{folder}/{}", line.path))?,
+                    };
+                    match text {
+                        Some(text) => Body::Text(text),
+                        None => {
+                            problem(format!("{name}: {}", line.path), "is listed in FILES but is not there");
+                            continue;
+                        }
+                    }
+                }
+            };
+            let file = File {
+                mode: line.mode,
+                owner: self.word(line.owner),
+                group: self.word(line.group),
+                policy: self.word(line.policy),
+                body,
+            };
+            if files.insert(self.word(line.path), file).is_some() {
+                problem(format!("{name}: {}", line.path), "is listed twice in FILES");
+            }
+        }
+        match SnapshotError::all(problems) {
+            Some(error) => Err(error),
+            None => Ok(Bundle { name: Arc::from(name), head, files }),
+        }
+    }
+}
