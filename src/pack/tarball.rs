@@ -259,7 +259,8 @@ fn manifest(bundle: &Bundle, generation: u64, files: &[(&BundleFile, Bytes<'_>, 
             )
         })
         .collect();
-    let list = |lines: &[String]| format!("{}{}", lines.join(",\n"), if lines.is_empty() { "" } else { "\n" });
+    let list =
+        |lines: &[String]| format!("{}{}", lines.join(",\n"), if lines.is_empty() { "" } else { "\n" });
     out.push_str(&list(&lines));
     out.push_str("],\n\"bundleFiles\": [\n");
     out.push_str(&list(&kept));

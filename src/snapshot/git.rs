@@ -93,13 +93,14 @@ impl Repository {
     pub fn open(rev: &Rev) -> Result<Repository, SnapshotError> {
         let name = format!("git:{}", rev.rev);
         let tree = format!("{}^{{tree}}", rev.rev);
-        let id = run(&name, &["rev-parse", "--verify", "--quiet", "--end-of-options", &tree])
-            .map_err(|e| match e.problems.first() {
+        let id = run(&name, &["rev-parse", "--verify", "--quiet", "--end-of-options", &tree]).map_err(
+            |e| match e.problems.first() {
                 Some(p) if p.what.ends_with("git failed") => {
                     SnapshotError::one(&name, "git knows no such revision here (nothing is fetched)")
                 }
                 _ => e,
-            })?;
+            },
+        )?;
         let id = String::from_utf8_lossy(&id).trim().to_owned();
         let mut args = vec!["ls-tree", "-r", "-t", "-z", "--full-tree", &id];
         let below = rev.path.as_deref().filter(|p| !p.is_empty());
@@ -167,7 +168,9 @@ impl Repository {
         cat.output.read_line(&mut line).map_err(|e| fail(e.to_string()))?;
         let size = line.trim_end().strip_prefix(&format!("{id} blob ")).and_then(|n| n.parse::<u64>().ok());
         let Some(size) = size else {
-            return Err(fail("git does not have its content here (a partial clone?), and nothing is fetched".to_owned()));
+            return Err(fail(
+                "git does not have its content here (a partial clone?), and nothing is fetched".to_owned(),
+            ));
         };
         let mut bytes = Vec::new();
         cat.output.by_ref().take(size + 1).read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
@@ -217,9 +220,8 @@ impl Tree for GitTree {
     fn read(&self, path: &str) -> Result<Option<Arc<str>>, SnapshotError> {
         let full = self.full(path);
         let Some(bytes) = self.repository.blob(&full)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| {
-            SnapshotError::one(format!("{}:{full}", self.repository.name), "is no UTF-8")
-        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| SnapshotError::one(format!("{}:{full}", self.repository.name), "is no UTF-8"))?;
         Ok(Some(Arc::from(text)))
     }
 

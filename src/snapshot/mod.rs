@@ -146,9 +146,8 @@ pub fn of_build(
         let file_of = File { mode: file.mode, owner, group, policy: Arc::from(policy), body };
         files.insert(file.path.clone(), file_of);
     }
-    let head = Head::parse(&bundle.head_text()).map_err(|what| {
-        SnapshotError::one(format!("{}: BUNDLE.json", bundle.name), what)
-    })?;
+    let head = Head::parse(&bundle.head_text())
+        .map_err(|what| SnapshotError::one(format!("{}: BUNDLE.json", bundle.name), what))?;
     Ok(Bundle { name: Arc::from(bundle.name.as_str()), head, files })
 }
 

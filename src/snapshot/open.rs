@@ -147,10 +147,7 @@ fn identities(output: &Path) -> BTreeMap<Arc<str>, Identity> {
     let text = std::fs::read_to_string(output.join(BUILD_JSON)).unwrap_or_default();
     let record = BuildRecord::parse(&text);
     let bundles = record.map(|r| r.bundles).unwrap_or_default();
-    bundles
-        .into_iter()
-        .map(|(name, b)| (Arc::from(name), Identity::Content(b.content_sha256)))
-        .collect()
+    bundles.into_iter().map(|(name, b)| (Arc::from(name), Identity::Content(b.content_sha256))).collect()
 }
 
 /// The review trees of a commit: those below the path, or, without one, those of the folder `out` if it has any.
@@ -174,7 +171,10 @@ fn of_git(name: &str, rev: &Rev) -> Result<Clusters, SnapshotError> {
     }
     let several = clusters.len() > 1 && rev.path.is_none() && base.is_empty();
     match clusters.len() {
-        0 => Err(SnapshotError::one(name, "holds no review tree there (a folder hosts/ with FILES below each host)")),
+        0 => Err(SnapshotError::one(
+            name,
+            "holds no review tree there (a folder hosts/ with FILES below each host)",
+        )),
         _ if several => Err(SnapshotError::one(
             name,
             format!("holds several review trees ({}): name one, git:REV:PATH", roots.join(", ")),

@@ -170,8 +170,7 @@ impl Snapshot for Review {
         let folder = Review::folder(name);
         let mut files: BTreeMap<Arc<str>, File> = BTreeMap::new();
         let mut problems = Vec::new();
-        let mut problem =
-            |place: String, what: &str| problems.push(Problem { place, what: what.to_owned() });
+        let mut problem = |place: String, what: &str| problems.push(Problem { place, what: what.to_owned() });
         for (i, text) in self.listed(name)?.lines().enumerate() {
             if text.starts_with('#') {
                 continue;

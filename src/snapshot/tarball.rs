@@ -223,8 +223,12 @@ pub fn read(unpacked: &Unpacked) -> Result<Checked, SnapshotError> {
     let mut problems = Vec::new();
     sums(unpacked, &mut problems);
     let text = |path: &str| {
-        let entry = unpacked.files.get(path).ok_or_else(|| SnapshotError::one(format!("{name}: {path}"), "is missing"))?;
-        std::str::from_utf8(&entry.bytes).map_err(|_| SnapshotError::one(format!("{name}: {path}"), "is no UTF-8"))
+        let entry = unpacked
+            .files
+            .get(path)
+            .ok_or_else(|| SnapshotError::one(format!("{name}: {path}"), "is missing"))?;
+        std::str::from_utf8(&entry.bytes)
+            .map_err(|_| SnapshotError::one(format!("{name}: {path}"), "is no UTF-8"))
     };
     let with = |mut problems: Vec<Problem>, error: SnapshotError| {
         problems.extend(error.problems);
@@ -246,35 +250,36 @@ pub fn read(unpacked: &Unpacked) -> Result<Checked, SnapshotError> {
     }
     let key = unpacked.files.get("fingerprint.key").and_then(|e| key::FingerprintKey::parse(&e.bytes));
     let mut files = BTreeMap::new();
-    let mut add = |path: String, mode: &str, owner: &str, group: &str, policy: &str, sha256: &str, secrets: &[Span]| {
-        let Some(entry) = unpacked.files.get(&path) else {
-            problems.push(problem(name, &path, "is missing".to_owned()));
-            return;
-        };
-        let wanted = u32::from_str_radix(mode, 8).unwrap_or(u32::MAX);
-        if entry.mode != wanted {
-            problems.push(problem(name, &path, format!("has mode {:04o}, not {mode}", entry.mode)));
-        }
-        if digest(&entry.bytes) != sha256 {
-            problems.push(problem(name, &path, "is not what the manifest says (SHA-256)".to_owned()));
-            return;
-        }
-        match body(&entry.bytes, secrets, key.as_ref()) {
-            Ok(body) => {
-                let file = File {
-                    mode: entry.mode,
-                    owner: Arc::from(owner),
-                    group: Arc::from(group),
-                    policy: Arc::from(policy),
-                    body,
-                };
-                if files.insert(Arc::from(path.as_str()), file).is_some() {
-                    problems.push(problem(name, &path, "is in the manifest twice".to_owned()));
-                }
+    let mut add =
+        |path: String, mode: &str, owner: &str, group: &str, policy: &str, sha256: &str, secrets: &[Span]| {
+            let Some(entry) = unpacked.files.get(&path) else {
+                problems.push(problem(name, &path, "is missing".to_owned()));
+                return;
+            };
+            let wanted = u32::from_str_radix(mode, 8).unwrap_or(u32::MAX);
+            if entry.mode != wanted {
+                problems.push(problem(name, &path, format!("has mode {:04o}, not {mode}", entry.mode)));
             }
-            Err(what) => problems.push(problem(name, &path, what)),
-        }
-    };
+            if digest(&entry.bytes) != sha256 {
+                problems.push(problem(name, &path, "is not what the manifest says (SHA-256)".to_owned()));
+                return;
+            }
+            match body(&entry.bytes, secrets, key.as_ref()) {
+                Ok(body) => {
+                    let file = File {
+                        mode: entry.mode,
+                        owner: Arc::from(owner),
+                        group: Arc::from(group),
+                        policy: Arc::from(policy),
+                        body,
+                    };
+                    if files.insert(Arc::from(path.as_str()), file).is_some() {
+                        problems.push(problem(name, &path, "is in the manifest twice".to_owned()));
+                    }
+                }
+                Err(what) => problems.push(problem(name, &path, what)),
+            }
+        };
     for f in &manifest.files {
         add(format!("root{}", f.path), &f.mode, &f.owner, &f.group, &f.policy, &f.sha256, &f.secrets);
     }
@@ -352,7 +357,11 @@ fn sums(unpacked: &Unpacked, problems: &mut Vec<Problem>) {
         match known.remove(path.as_str()) {
             None => problems.push(problem(name, path, "is not in SHA256SUMS".to_owned())),
             Some(sum) if sum != digest(&entry.bytes) => {
-                problems.push(problem(name, path, "is damaged: its SHA-256 is not that of SHA256SUMS".to_owned()));
+                problems.push(problem(
+                    name,
+                    path,
+                    "is damaged: its SHA-256 is not that of SHA256SUMS".to_owned(),
+                ));
             }
             Some(_) => {}
         }
