@@ -14,7 +14,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, or no change · 1 error · 2 changes present (dry runs) · 3 inventory invalid ·
+Exit codes: 0 done, or no change · 1 error · 2 changes present (diff, dry runs) · 3 inventory invalid ·
 4 integrity · 5 wrong host, cluster or generation · 6 precondition not met · 64 usage · 70 a bug
 
 Khagen opens no network connection.";
@@ -26,6 +26,10 @@ pub enum Command {
     Check(Check),
     /// Check, issue what is missing, and write one bundle per host
     Build(Build),
+    /// Say what one build changes of another, what comes of it, and in which order to install it
+    Diff(Diff),
+    /// Prove that an output or a tarball is whole, and that it is what was reviewed
+    Verify(Verify),
     /// Say what a finding's code means
     Explain(Explain),
 }
@@ -73,6 +77,47 @@ pub struct Build {
     pub no_sync: bool,
 }
 
+/// Arguments of `khagen diff`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = DIFF_HELP)]
+pub struct Diff {
+    /// What is installed: an output folder, a review tree, a tarball, or git:REV[:PATH]
+    pub old: String,
+    /// What would be installed; of the same kinds
+    pub new: String,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Write the steps to this file, for rollout.sh of the operator bundle
+    #[arg(long, value_name = "FILE")]
+    pub rollout: Option<PathBuf>,
+    /// Plan steps that stop etcd as a whole, as a cluster of one or two members must
+    #[arg(long)]
+    pub accept_outage: bool,
+    /// Show minor changes and every value
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+const DIFF_HELP: &str = "\
+Exit codes: 0 no change · 1 error · 2 changes · 6 the rollout was refused · 64 usage
+
+Examples:
+  khagen diff git:origin/main out                    what a pull request changes
+  khagen diff git:origin/main out --format markdown  the same as a comment
+  khagen diff /media/stick/out out --rollout steps   what is installed against what was built";
+
+/// Arguments of `khagen verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// An output folder, a folder of tarballs, or a tarball
+    #[arg(default_value = "out")]
+    pub path: PathBuf,
+    /// What was reviewed: a review tree, an output folder, or git:REV[:PATH]
+    #[arg(long, value_name = "REVIEW")]
+    pub against: Option<String>,
+}
+
 /// Arguments of `khagen explain`.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
@@ -91,6 +136,19 @@ pub enum CheckFormat {
     Json,
     /// SARIF 2.1.0, for code hosts
     Sarif,
+}
+
+/// How a comparison is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// For a comment on a pull request, at most 65,536 characters
+    Markdown,
+    /// JSON, with the schema docs/schema/diff-v1.json
+    Json,
+    /// A self-contained page
+    Html,
 }
 
 /// How a build's result is written.

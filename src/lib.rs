@@ -26,3 +26,4 @@ pub mod secret;
 pub mod snapshot;
 pub mod source;
 pub mod value;
+pub mod verify;

@@ -2,8 +2,10 @@
 
 mod build;
 mod check;
+mod diff;
 mod explain;
 mod report;
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -58,6 +60,11 @@ impl Failure {
             source = cause.source();
         }
         Failure { exit, message, help: None }
+    }
+
+    /// A failure that is no error of a library's.
+    pub fn because(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure { exit, message: message.into(), help: None }
     }
 
     /// With a way out.
@@ -119,6 +126,8 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Check(args) => check::run(args, &mut streams),
         Command::Build(args) => build::run(args, &mut streams),
+        Command::Diff(args) => diff::run(args, &mut streams),
+        Command::Verify(args) => verify::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {

@@ -5,5 +5,14 @@
 //! Pure but for the snapshots' reading: nothing here prints, and nothing here can see a secret.
 
 pub mod change;
+mod cluster;
+mod compare;
+pub mod effect;
+pub mod fields;
+mod group;
 pub mod rollout;
 pub mod show;
+mod table;
+mod timeline;
+
+pub use cluster::compare;

@@ -1,6 +1,12 @@
 //! From changes to what an operator does: ordered steps, which hosts one at a time and which together, and what serves
 //! meanwhile. Pure: it knows roles and effects, not files.
 
+mod plan;
+mod walk;
+
+pub use plan::{Host, Options, plan};
+pub use walk::file;
+
 use std::sync::Arc;
 
 use serde::Serialize;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use head::{Head, Unit};
-pub use open::{Opened, Side, open};
+pub use open::{Opened, Side, open, packed, tarballs_in};
 pub use problem::{Problem, SnapshotError};
 pub use review::Review;
 pub use tree::Folder;

@@ -38,7 +38,15 @@ impl Review {
         Ok(Review { tree, names, shared: RwLock::default(), words: RwLock::default() })
     }
 
-    fn folder(name: &str) -> String {
+    /// A review tree in a folder.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn folder(dir: &std::path::Path) -> Result<Review, SnapshotError> {
+        Review::open(Box::new(super::tree::Folder::new(dir)))
+    }
+
+    fn path_of(name: &str) -> String {
         if name == OPERATOR { OPERATOR.to_owned() } else { format!("hosts/{name}") }
     }
 
@@ -66,7 +74,7 @@ impl Review {
     }
 
     fn listed(&self, name: &str) -> Result<Arc<str>, SnapshotError> {
-        let path = format!("{}/FILES", Review::folder(name));
+        let path = format!("{}/FILES", Review::path_of(name));
         self.tree.read(&path)?.ok_or_else(|| SnapshotError::one(name, "FILES is missing"))
     }
 
@@ -77,7 +85,7 @@ impl Review {
     pub fn strays(&self) -> Result<Vec<Problem>, SnapshotError> {
         let mut wanted: BTreeSet<String> = BTreeSet::new();
         for name in self.names.keys() {
-            let folder = Review::folder(name);
+            let folder = Review::path_of(name);
             wanted.insert(format!("{folder}/FILES"));
             wanted.insert(format!("{folder}/BUNDLE.json"));
             for line in self.listed(name)?.lines().filter_map(Line::parse) {
@@ -159,7 +167,7 @@ impl Snapshot for Review {
     }
 
     fn head(&self, name: &str) -> Result<Head, SnapshotError> {
-        let path = format!("{}/BUNDLE.json", Review::folder(name));
+        let path = format!("{}/BUNDLE.json", Review::path_of(name));
         let text =
             self.tree.read(&path)?.ok_or_else(|| SnapshotError::one(name, "BUNDLE.json is missing"))?;
         Head::parse(&text).map_err(|what| SnapshotError::one(format!("{name}: BUNDLE.json"), what))
@@ -167,7 +175,7 @@ impl Snapshot for Review {
 
     fn bundle(&self, name: &str) -> Result<Bundle, SnapshotError> {
         let head = self.head(name)?;
-        let folder = Review::folder(name);
+        let folder = Review::path_of(name);
         let mut files: BTreeMap<Arc<str>, File> = BTreeMap::new();
         let mut problems = Vec::new();
         let mut problem = |place: String, what: &str| problems.push(Problem { place, what: what.to_owned() });

@@ -33,6 +33,8 @@ pub struct Unpacked {
     pub files: BTreeMap<String, Entry>,
     /// Folders, without the slash at their end; the top one is empty.
     pub folders: BTreeMap<String, u32>,
+    /// SHA-256 of the uncompressed tar.
+    pub tar_sha256: String,
 }
 
 /// A regular file.
@@ -49,7 +51,7 @@ pub struct Entry {
 /// Everything that is hostile or damaged, by name.
 pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
     let mut problems = Vec::new();
-    let mut unpacked = Unpacked { name: String::new(), files: BTreeMap::new(), folders: BTreeMap::new() };
+    let mut unpacked = Unpacked { name: String::new(), files: BTreeMap::new(), folders: BTreeMap::new(), tar_sha256: String::new() };
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return Err(SnapshotError::one(label, "is no gzip'ed tarball"));
     }
@@ -67,6 +69,7 @@ pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
     if !gz.into_inner().is_empty() {
         return Err(SnapshotError::one(label, "has something after its end: refused"));
     }
+    unpacked.tar_sha256 = hex(&Sha256::digest(&tar));
     let mut archive = tar::Archive::new(&tar[..]);
     let entries = archive.entries().map_err(|e| SnapshotError::one(label, format!("is no tar: {e}")))?;
     let mut end = 0;

@@ -1,0 +1,118 @@
+//! What comes of a change: the table's rule for its file and field, and what systemd does according to the manifest.
+
+pub mod table;
+
+use std::collections::BTreeSet;
+
+use super::change::{Class, Effect, What};
+use crate::snapshot::Head;
+use table::{RULES, Rule, matches};
+
+/// Where a change is.
+pub struct Place<'a> {
+    /// Path on the host, or in the bundle, as in [`super::change::Change::file`] but with the host's own name.
+    pub file: &'a str,
+    /// How install.sh treats the file.
+    pub policy: &'a str,
+    /// The newer head, or the older of a host that is gone.
+    pub head: &'a Head,
+}
+
+/// A change's effects, gravest first.
+pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
+    let mut found = BTreeSet::new();
+    match what {
+        What::HostAdded { .. } => {
+            found.insert(plain(Class::None, "host-added", "nothing that runs changes before install.sh and up.sh are run there"));
+        }
+        What::HostRemoved { roles } => {
+            found.insert(removed(roles));
+        }
+        What::HostRetired { .. } => {
+            found.insert(plain(
+                Class::Destructive,
+                "host-retired",
+                "it leaves: pods are drained, the member or node is taken out of the cluster, uninstall.sh puts back what was there",
+            ));
+        }
+        _ => {
+            found.extend(rule_for(place, what).map(effect_of));
+            found.extend(units(place));
+        }
+    }
+    if found.is_empty() {
+        found.insert(plain(Class::None, "unread", "no unit of khagen's reads it"));
+    }
+    found.into_iter().rev().collect()
+}
+
+/// The rule that a change falls under.
+pub fn rule_for(place: &Place<'_>, what: &What) -> Option<&'static Rule> {
+    let field = match what {
+        What::Field { field, .. } => Some(field.as_str()),
+        // The key of a CA, as a file of its own.
+        What::Secret { .. } => Some("secret"),
+        _ => None,
+    };
+    RULES.iter().find(|rule| {
+        rule.files.iter().any(|pattern| matches(pattern, place.file))
+            && (rule.fields.is_empty()
+                || field.is_some_and(|f| rule.fields.iter().any(|pattern| matches(pattern, f))))
+    })
+}
+
+fn effect_of(rule: &'static Rule) -> Effect {
+    Effect {
+        class: rule.class,
+        unit: None,
+        procedure: rule.procedure.map(str::to_owned),
+        reason: rule.reason.to_owned(),
+        rule: rule.name,
+    }
+}
+
+fn plain(class: Class, rule: &'static str, reason: &str) -> Effect {
+    Effect { class, unit: None, procedure: None, reason: reason.to_owned(), rule }
+}
+
+/// A host that vanishes without having been retired.
+fn removed(roles: &[String]) -> Effect {
+    let has = |role: &str| roles.iter().any(|r| r == role);
+    let reason = if has("etcd") {
+        "etcd still counts its member, whose loss costs a part of the quorum; put it back with `state: retired` to have it taken out in order"
+    } else if has("control-plane") || has("worker") {
+        "its node stays in the cluster with its pods; put it back with `state: retired` to have it drained and taken out in order"
+    } else {
+        "what was installed there stays and goes on running; put it back with `state: retired` to have it uninstalled"
+    };
+    plain(Class::Destructive, "host-removed", reason)
+}
+
+/// What systemd does: install.sh restarts and reloads by the same lines of the manifest.
+fn units(place: &Place<'_>) -> Vec<Effect> {
+    // What the host's own tools rewrite, and what only a one-time step reads, changes nothing that runs.
+    if !matches!(place.policy, "managed" | "block" | "absent") {
+        return Vec::new();
+    }
+    let reads = |paths: &[String]| {
+        paths.iter().any(|p| p == place.file || (p.ends_with('/') && place.file.starts_with(p.as_str())))
+    };
+    let mut found = Vec::new();
+    for unit in &place.head.known.units {
+        let (class, reason) = if reads(&unit.restart_on) {
+            (Class::Restart, "read when the unit starts")
+        } else if reads(&unit.reload_on) {
+            (Class::Reload, "read anew by the running unit")
+        } else {
+            continue;
+        };
+        found.push(Effect {
+            class,
+            unit: Some(unit.unit.clone()),
+            procedure: None,
+            reason: reason.to_owned(),
+            rule: "systemd",
+        });
+    }
+    found
+}

@@ -1,0 +1,502 @@
+//! What a change of a file or field brings about. The one table; `docs/effects.md` is made from it.
+//!
+//! What systemd does is not here: the manifest's units say which files restart or reload them, and install.sh reads the same
+//! lines. Here is what systemd cannot know.
+
+use crate::diff::change::Class;
+
+/// A rule. The first one that matches a change's file and field is the change's.
+pub struct Rule {
+    /// Stable name, printed with the effect.
+    pub name: &'static str,
+    /// Patterns of paths on the host, or in the bundle without a slash at the front; `*` stands for anything.
+    pub files: &'static [&'static str],
+    /// Patterns of fields; empty: whatever changes in the file.
+    pub fields: &'static [&'static str],
+    /// What comes of it.
+    pub class: Class,
+    /// What brings it in, where something must.
+    pub procedure: Option<&'static str>,
+    /// Where the procedure is run.
+    pub scope: Scope,
+    /// Why.
+    pub reason: &'static str,
+    /// Where that is from.
+    pub source: &'static str,
+}
+
+/// On which hosts a procedure is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// On the hosts that changed.
+    Host,
+    /// On one control plane: it changes an object of the cluster.
+    Once,
+    /// On every control plane, one at a time.
+    ControlPlanes,
+    /// On every node.
+    Nodes,
+    /// At the bastion.
+    Bastion,
+}
+
+const fn rule(
+    name: &'static str,
+    files: &'static [&'static str],
+    fields: &'static [&'static str],
+    class: Class,
+    reason: &'static str,
+    source: &'static str,
+) -> Rule {
+    Rule { name, files, fields, class, procedure: None, scope: Scope::Host, reason, source }
+}
+
+impl Rule {
+    const fn by(mut self, procedure: &'static str, scope: Scope) -> Rule {
+        self.procedure = Some(procedure);
+        self.scope = scope;
+        self
+    }
+}
+
+const KUBEADM: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-*.yaml"];
+const ETCD_ENV: &[&str] = &["/etc/etcd/etcd.env"];
+
+/// All rules, in the order in which they are tried.
+pub const RULES: &[Rule] = &[
+    // ---- etcd ----
+    rule(
+        "etcd-data-dir",
+        ETCD_ENV,
+        &["ETCD_DATA_DIR", "ETCD_WAL_DIR"],
+        Class::Destructive,
+        "the member would start without its data, as a stranger to the cluster; stop it and move the folder first, or replace the member",
+        "etcd, server/embed/config.go: a data directory without a WAL is a new member",
+    ),
+    rule(
+        "etcd-name",
+        ETCD_ENV,
+        &["ETCD_NAME"],
+        Class::Recreate,
+        "a member keeps the name it was made with; add a host of the new name and retire this one",
+        "etcd, Documentation/op-guide/runtime-configuration: members are replaced, not renamed",
+    ),
+    rule(
+        "etcd-peer-url",
+        ETCD_ENV,
+        &["ETCD_INITIAL_ADVERTISE_PEER_URLS", "ETCD_LISTEN_PEER_URLS"],
+        Class::Recreate,
+        "the cluster knows the member by its peer URL; add a host with the new one and retire this one",
+        "etcd, Documentation/op-guide/runtime-configuration: update advertise peer URLs",
+    ),
+    rule(
+        "etcd-initial",
+        ETCD_ENV,
+        &["ETCD_INITIAL_*"],
+        Class::Inert,
+        "read once, by a member without data; a member that has formed its cluster never looks at it again",
+        "etcd, Documentation/op-guide/configuration: --initial-* are ignored after bootstrap",
+    ),
+    rule(
+        "etcd-snapshot-settings",
+        &["/etc/etcd/snapshot.env", "/etc/systemd/system/khagen-etcd-snapshot.service"],
+        &[],
+        Class::None,
+        "read by the next snapshot",
+        "systemd.exec(5), EnvironmentFile=: read when the unit starts",
+    ),
+    rule(
+        "etcd-ca",
+        &["/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt"],
+        &["key", "certificate * > key", "subject"],
+        Class::Recreate,
+        "another CA: members and clients of the former one are strangers to those of the new one until all have both",
+        "etcd-io/etcd#11555: the trusted CA is read at start only",
+    ),
+    rule(
+        "etcd-ca-renewed",
+        &["/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt"],
+        &[],
+        Class::Reissue,
+        "the CA's certificate is issued again with the same key: what it signed stays valid",
+        "RFC 5280 section 6.1: a path is checked by name and key",
+    ),
+    rule(
+        "etcd-leaf",
+        &["/etc/etcd/pki/*"],
+        &[],
+        Class::Reissue,
+        "etcd reads its certificate and key anew at each handshake; nothing restarts",
+        "etcd, client/pkg/transport/listener.go: TLSInfo.GetCertificate",
+    ),
+    // ---- trust of the Kubernetes cluster ----
+    rule(
+        "kubernetes-ca",
+        &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/front-proxy-ca.key"],
+        &["key", "certificate * > key", "subject", "secret"],
+        Class::Recreate,
+        "another CA: every certificate, kubeconfig and kubelet of the running cluster was signed by the former one",
+        "kubernetes.io, Manual Rotation of CA Certificates",
+    ),
+    rule(
+        "kubernetes-ca-renewed",
+        &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt"],
+        &[],
+        Class::Reissue,
+        "the CA's certificate is issued again with the same key; API servers read it anew by themselves",
+        "apiserver, pkg/server/dynamiccertificates: files are watched",
+    ),
+    rule(
+        "service-account-key",
+        &["/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/sa.pub"],
+        &[],
+        Class::Recreate,
+        "tokens that the former key signed are refused once an API server has only the new one",
+        "kube-apiserver, --service-account-key-file",
+    ),
+    rule(
+        "apiserver-etcd-client",
+        &["/etc/kubernetes/pki/apiserver-etcd-client.*"],
+        &[],
+        Class::Reissue,
+        "the API server reads it anew for the next connection to etcd; nothing restarts",
+        "etcd, client/pkg/transport/listener.go: TLSInfo.GetClientCertificate",
+    ),
+    rule(
+        "control-plane-etcd-ca",
+        &["/etc/kubernetes/pki/etcd/*"],
+        &["key", "certificate * > key", "subject"],
+        Class::Recreate,
+        "another CA of etcd: the API server trusts only this one",
+        "kube-apiserver, --etcd-cafile: read at start",
+    ),
+    rule(
+        "control-plane-certificates",
+        &["/etc/kubernetes/pki/*", "/etc/kubernetes/*.conf"],
+        &[],
+        Class::Reconfigure,
+        "kubeadm owns this file once the node is up, so install.sh leaves it alone; the procedure puts the new one in its place and keeps the former",
+        "kubeadm, cmd/kubeadm/app/phases/certs: existing files are used",
+    )
+    .by("certificates", Scope::Host),
+    // ---- kubeadm's documents ----
+    rule(
+        "kubeadm-founding",
+        KUBEADM,
+        &[
+            "ClusterConfiguration.networking.*",
+            "ClusterConfiguration.clusterName",
+            "ClusterConfiguration.controlPlaneEndpoint",
+            "ClusterConfiguration.certificatesDir",
+        ],
+        Class::Recreate,
+        "pods, services, certificates and kubeconfigs of the running cluster are made of it; a cluster with another value is a new cluster",
+        "kubeadm, cmd/kubeadm/app/cmd/upgrade: not among what an upgrade changes",
+    ),
+    rule(
+        "kubeadm-version",
+        KUBEADM,
+        &["ClusterConfiguration.kubernetesVersion"],
+        Class::Reconfigure,
+        "control planes are upgraded one at a time, then the other nodes; kubeadm of the new version must be there first",
+        "kubernetes.io, Upgrading kubeadm clusters",
+    )
+    .by("upgrade", Scope::Nodes),
+    rule(
+        "kubeadm-signing",
+        KUBEADM,
+        &[
+            "ClusterConfiguration.encryptionAlgorithm",
+            "ClusterConfiguration.certificateValidityPeriod",
+            "ClusterConfiguration.caCertificateValidityPeriod",
+            "ClusterConfiguration.apiServer.certSANs*",
+        ],
+        Class::Reconfigure,
+        "used when kubeadm signs next; khagen's own certificates are told apart from this",
+        "kubeadm, v1beta4 ClusterConfiguration",
+    )
+    .by("upload-config", Scope::Once),
+    rule(
+        "kubeadm-dns",
+        KUBEADM,
+        &["ClusterConfiguration.dns*"],
+        Class::Reconfigure,
+        "CoreDNS is an object of the cluster; its addon is applied again",
+        "kubeadm init phase addon coredns",
+    )
+    .by("coredns", Scope::Once),
+    rule(
+        "kubeadm-proxy-off",
+        KUBEADM,
+        &["ClusterConfiguration.proxy*"],
+        Class::Reconfigure,
+        "kube-proxy is an object of the cluster; its addon is applied again, or removed by hand",
+        "kubeadm init phase addon kube-proxy",
+    )
+    .by("kube-proxy", Scope::Once),
+    rule(
+        "kubeadm-control-plane",
+        KUBEADM,
+        &["ClusterConfiguration", "ClusterConfiguration.*"],
+        Class::Reconfigure,
+        "the configuration is uploaded, then each control plane writes its static pods' manifests anew, one host at a time",
+        "kubernetes.io, Reconfiguring a kubeadm cluster",
+    )
+    .by("control-plane", Scope::ControlPlanes),
+    rule(
+        "kubelet-configuration",
+        KUBEADM,
+        &["KubeletConfiguration", "KubeletConfiguration.*"],
+        Class::Reconfigure,
+        "the kubelet's configuration is an object of the cluster; each node fetches it and restarts its kubelet, pods stay",
+        "kubeadm upgrade node phase kubelet-config",
+    )
+    .by("kubelet-config", Scope::Nodes),
+    rule(
+        "kube-proxy-configuration",
+        KUBEADM,
+        &["KubeProxyConfiguration", "KubeProxyConfiguration.*"],
+        Class::Reconfigure,
+        "kube-proxy's configuration is an object of the cluster; its pods are restarted",
+        "kubeadm init phase addon kube-proxy",
+    )
+    .by("kube-proxy", Scope::Once),
+    rule(
+        "node-identity",
+        KUBEADM,
+        &[
+            "*.nodeRegistration.name",
+            "*.nodeRegistration.criSocket",
+            "*.localAPIEndpoint*",
+            "*.nodeRegistration.kubeletExtraArgs[node-ip]*",
+        ],
+        Class::Recreate,
+        "a node keeps the name, the runtime and the addresses it joined with; drain it, uninstall.sh, and let it join anew",
+        "kubeadm, v1beta4 NodeRegistrationOptions",
+    ),
+    rule(
+        "node-taints",
+        KUBEADM,
+        &["*.nodeRegistration.taints*"],
+        Class::Reconfigure,
+        "the kubelet registers a node once; on a node that is there taints are changed by kubectl",
+        "kubelet, --register-with-taints",
+    )
+    .by("label-workers.sh", Scope::Bastion),
+    rule(
+        "node-flags",
+        KUBEADM,
+        &["*.nodeRegistration.kubeletExtraArgs*"],
+        Class::Reconfigure,
+        "kubeadm wrote the flags into /var/lib/kubelet/kubeadm-flags.env when the node joined; they are written anew and the kubelet restarts",
+        "kubeadm, cmd/kubeadm/app/phases/kubelet/flags.go",
+    )
+    .by("kubelet-flags", Scope::Host),
+    rule(
+        "kubeadm-joining",
+        KUBEADM,
+        &["InitConfiguration", "InitConfiguration.*", "JoinConfiguration", "JoinConfiguration.*"],
+        Class::Inert,
+        "read once, by kubeadm init or join; a node that is in the cluster never looks at it again",
+        "kubeadm, v1beta4 InitConfiguration and JoinConfiguration",
+    ),
+    rule(
+        "kubelet-patch",
+        &["/etc/kubernetes/patches/kubeletconfiguration*"],
+        &[],
+        Class::Reconfigure,
+        "kubeadm applies the patch when it writes the kubelet's configuration; the kubelet restarts, pods stay",
+        "kubeadm upgrade node phase kubelet-config, --patches",
+    )
+    .by("kubelet-config", Scope::Host),
+    rule(
+        "static-pod-patch",
+        &["/etc/kubernetes/patches/*"],
+        &[],
+        Class::Reconfigure,
+        "kubeadm applies the patch when it writes the static pods' manifests",
+        "kubeadm init phase control-plane, --patches",
+    )
+    .by("control-plane", Scope::Host),
+    // ---- balancers ----
+    rule(
+        "vrrp-identity",
+        &["/etc/keepalived/keepalived.conf"],
+        &["*virtual_router_id*", "*auth_pass*", "*auth_type*", "*vrrp_version*"],
+        Class::Reload,
+        "balancers that do not agree on it both hold the VIP until the other has it too: install them one right after the other",
+        "RFC 9568 section 7.1: advertisements of another router are discarded",
+    ),
+    rule(
+        "vip",
+        &["/etc/keepalived/keepalived.conf"],
+        &["*virtual_ipaddress*"],
+        Class::Reload,
+        "the address moves; clients find the new one when the endpoint's name leads there",
+        "keepalived.conf(5), virtual_ipaddress",
+    ),
+    rule(
+        "keepalived-scripts",
+        &["/etc/keepalived/check-*", "/etc/keepalived/notify"],
+        &[],
+        Class::None,
+        "run anew each time",
+        "keepalived.conf(5), vrrp_script",
+    ),
+    // ---- every host ----
+    rule(
+        "hosts-block",
+        &["/etc/hosts"],
+        &[],
+        Class::None,
+        "read at each lookup; the lines between the markers are replaced",
+        "hosts(5)",
+    ),
+    rule(
+        "sysctl",
+        &["/etc/sysctl.d/*"],
+        &[],
+        Class::Reload,
+        "install.sh applies it; what is no longer in it keeps its value until the host starts anew",
+        "sysctl.d(5)",
+    ),
+    rule(
+        "modules",
+        &["/etc/modules-load.d/*"],
+        &[],
+        Class::Reload,
+        "install.sh loads what is new; what is gone stays loaded until the host starts anew",
+        "modules-load.d(5)",
+    ),
+    rule(
+        "crictl",
+        &["/etc/crictl.yaml"],
+        &[],
+        Class::None,
+        "read by each call of crictl",
+        "cri-tools",
+    ),
+    rule(
+        "containerd-pulls",
+        &["/etc/containerd/certs.d/*"],
+        &[],
+        Class::None,
+        "read at each pull",
+        "containerd, docs/hosts.md",
+    ),
+    // ---- the manifest and the bundle ----
+    rule(
+        "other-cluster",
+        &["MANIFEST.json"],
+        &["clusterId", "cluster"],
+        Class::Recreate,
+        "a host refuses a bundle of another cluster",
+        "install.sh",
+    ),
+    rule(
+        "host-identity",
+        &["MANIFEST.json"],
+        &["addresses", "name", "nodeName"],
+        Class::Recreate,
+        "certificates, members and nodes are known by it; uninstall.sh and install anew, or add a new host and retire this one",
+        "install.sh",
+    ),
+    rule(
+        "etcd-state",
+        &["MANIFEST.json"],
+        &["etcdState", "kubeadm", "clusterState", "etcdEndpoints", "endpoint"],
+        Class::Inert,
+        "read by up.sh when the host comes up for the first time",
+        "up.sh",
+    ),
+    rule(
+        "packages",
+        &["MANIFEST.json"],
+        &["packages*", "commands*"],
+        Class::None,
+        "install.sh asks for what it lacks before it touches anything",
+        "install.sh",
+    ),
+    rule(
+        "manifest",
+        &["MANIFEST.json"],
+        &[],
+        Class::None,
+        "install.sh does as the manifest says",
+        "install.sh",
+    ),
+    rule(
+        "labels",
+        &["hosts.tsv"],
+        &["*labels", "*taints"],
+        Class::Reconfigure,
+        "a node's labels and taints are the cluster's; they are set from the bastion",
+        "kubectl label, kubectl taint",
+    )
+    .by("label-workers.sh", Scope::Bastion),
+    rule(
+        "operator-credentials",
+        &["admin.conf", "etcd/*", "bootstrap-token"],
+        &[],
+        Class::Reissue,
+        "the person at the bastion uses it from now on; the former one stays valid until it expires",
+        "x509 client certificates cannot be revoked in Kubernetes",
+    ),
+    rule(
+        "bundle-file",
+        &["*.sh", "README.md", "hosts.tsv", "fingerprint.key", "*.md"],
+        &[],
+        Class::None,
+        "stays in the bundle",
+        "install.sh lays what is below root/",
+    ),
+];
+
+/// Whether a text matches a pattern, in which `*` stands for anything.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    let open = pattern.contains('*');
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    open || rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, expected) in [
+            ("/etc/hosts", "/etc/hosts", true),
+            ("/etc/hosts", "/etc/hosts.d", false),
+            ("/etc/etcd/pki/*", "/etc/etcd/pki/a.crt", true),
+            ("*.sh", "install.sh", true),
+            ("*.sh", "/etc/x.conf", false),
+            ("*.nodeRegistration.taints*", "JoinConfiguration.nodeRegistration.taints[a]", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_reasons_are_told() {
+        let mut seen = std::collections::BTreeSet::new();
+        for rule in RULES {
+            assert!(seen.insert(rule.name), "{} twice", rule.name);
+            assert!(!rule.reason.is_empty() && !rule.source.is_empty(), "{}", rule.name);
+            assert_eq!(rule.class == Class::Reconfigure, rule.procedure.is_some(), "{}", rule.name);
+        }
+    }
+}
