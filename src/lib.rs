@@ -9,6 +9,7 @@ pub mod cli;
 pub mod command;
 pub mod content;
 pub mod diag;
+pub mod diff;
 pub mod env;
 pub mod fs;
 pub mod ledger;

@@ -1,0 +1,3 @@
+//! What differs between two bundles, and what it means.
+
+pub mod fields;
