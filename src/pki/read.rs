@@ -1,7 +1,7 @@
 //! Reads certificates: the only file that names the parser. What it answers is enough to compare two certificates
 //! and to judge one; it judges nothing itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use time::OffsetDateTime;
@@ -9,7 +9,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::key;
-use super::sealed::hex;
+use super::sealed::{hex, sha256_hex};
 
 /// A text is no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -166,6 +166,51 @@ pub fn summary(der: &[u8]) -> Result<CertSummary, ReadError> {
         }
     }
     Ok(summary)
+}
+
+/// What a summary has no name for; enough to see that two certificates are not the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remainder {
+    /// SHA-256 of the whole DER, hexadecimal.
+    pub sha256: String,
+    /// OID of the signature's algorithm.
+    pub signature_algorithm: String,
+    /// By OID, each extension that the parser does not know: whether it is critical, and its value in hexadecimal (its
+    /// SHA-256 if it is long).
+    pub extensions: BTreeMap<String, Critical<String>>,
+}
+
+/// Reads what [`summary`] leaves out.
+///
+/// # Errors
+/// Those of [`summary`].
+pub fn remainder(der: &[u8]) -> Result<Remainder, ReadError> {
+    let cert = parse(der)?;
+    let known = |extension: &ParsedExtension<'_>| {
+        matches!(
+            extension,
+            ParsedExtension::SubjectAlternativeName(_)
+                | ParsedExtension::KeyUsage(_)
+                | ParsedExtension::ExtendedKeyUsage(_)
+                | ParsedExtension::BasicConstraints(_)
+                | ParsedExtension::SubjectKeyIdentifier(_)
+                | ParsedExtension::AuthorityKeyIdentifier(_)
+        )
+    };
+    let others = cert.extensions().iter().filter(|extension| !known(extension.parsed_extension()));
+    let value = |bytes: &[u8]| {
+        if bytes.len() <= 32 { hex(bytes) } else { format!("sha256:{}", sha256_hex(bytes)) }
+    };
+    Ok(Remainder {
+        sha256: sha256_hex(der),
+        signature_algorithm: cert.signature_algorithm.algorithm.to_id_string(),
+        extensions: others
+            .map(|extension| {
+                let value = Critical { critical: extension.critical, value: value(extension.value) };
+                (extension.oid.to_id_string(), value)
+            })
+            .collect(),
+    })
 }
 
 /// Whether a certificate's signature was made by the key of another (or its own).
