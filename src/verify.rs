@@ -36,8 +36,8 @@ pub struct Verified {
 pub fn verify(path: &Path, against: Option<&Opened>) -> Result<Verified, SnapshotError> {
     let mut verified = Verified::default();
     let name = path.display().to_string();
-    let meta = std::fs::metadata(path)
-        .map_err(|_| SnapshotError::one(&name, "there is no such file or folder"))?;
+    let meta =
+        std::fs::metadata(path).map_err(|_| SnapshotError::one(&name, "there is no such file or folder"))?;
     if meta.is_file() {
         let checked = read(path);
         verified.add(checked, |bundle| bundle_against(bundle, "", against));
@@ -166,8 +166,7 @@ fn output(folder: &str, dir: &Path, against: Option<&Opened>, verified: &mut Ver
         verified.problem(shown(&format!("bundles/{name}.tar.gz")), "is missing: BUILD.json names it");
     }
     let names: Vec<&String> = there.iter().filter(|n| record.bundles.contains_key(*n)).collect();
-    let tarballs: Vec<_> =
-        names.par_iter().map(|n| read(&dir.join(format!("bundles/{n}.tar.gz")))).collect();
+    let tarballs: Vec<_> = names.par_iter().map(|n| read(&dir.join(format!("bundles/{n}.tar.gz")))).collect();
     for (name, result) in names.into_iter().zip(tarballs) {
         let compare = |bundle: &Bundle| {
             let from_own = own.as_ref().map(|r| with_review(bundle, r, "review"));
@@ -192,7 +191,8 @@ fn output(folder: &str, dir: &Path, against: Option<&Opened>, verified: &mut Ver
         if *tar_sha256 != expected.tar_sha256 {
             verified.problem(label, "is another tar than BUILD.json says (SHA-256 of its content)");
         } else if *tarball_sha256 != expected.tarball_sha256 || *size != expected.size {
-            verified.problem(label, "was compressed anew: the same tar, but not the file that BUILD.json names");
+            verified
+                .problem(label, "was compressed anew: the same tar, but not the file that BUILD.json names");
         }
     }
     for review in own.iter().map(|r| r as &dyn Snapshot).chain(cluster(folder, against)) {
@@ -222,7 +222,8 @@ fn sums(dir: &Path, record: &BuildRecord, verified: &mut Verified) {
     }
     for line in found.iter().filter(|l| !expected.contains_key(**l)) {
         let name = line.split_once("  ").map_or(*line, |(_, name)| name);
-        verified.problem(&place, format!("has a sum for {} that BUILD.json does not give", name.escape_debug()));
+        verified
+            .problem(&place, format!("has a sum for {} that BUILD.json does not give", name.escape_debug()));
     }
 }
 

@@ -91,8 +91,11 @@ fn write_rollout(diff: &Diff, path: &Path) -> Result<(), Failure> {
         [] => return Ok(()),
         [one] => one,
         _ => {
-            return Err(Failure::because(Exit::Usage, "a rollout is walked in one cluster, and several changed")
-                .help("compare their folders one by one"));
+            return Err(Failure::because(
+                Exit::Usage,
+                "a rollout is walked in one cluster, and several changed",
+            )
+            .help("compare their folders one by one"));
         }
     };
     if !cluster.rollout.refused.is_empty() {

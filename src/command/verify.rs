@@ -11,8 +11,7 @@ pub fn run(args: &Args, streams: &mut Streams) -> Result<Exit, Failure> {
         Some(name) => Some(snapshot::open(name).map_err(|e| Failure::new(Exit::Error, &e))?),
         None => None,
     };
-    let verified =
-        verify::verify(&args.path, against.as_ref()).map_err(|e| Failure::new(Exit::Error, &e))?;
+    let verified = verify::verify(&args.path, against.as_ref()).map_err(|e| Failure::new(Exit::Error, &e))?;
     for problem in &verified.problems {
         streams.out(&format!("{problem}\n"));
     }

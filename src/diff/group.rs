@@ -173,7 +173,11 @@ mod tests {
             ("node1", "node1", "<x>"),
             ("node1.example.com", "node1", "node1.example.com"),
             ("node1=https://10.0.0.1:2380,node11=x", "node1", "<x>=https://10.0.0.1:2380,node11=x"),
-            ("https://10.0.0.1:2380,https://10.0.0.11:2380", "10.0.0.1", "https://<x>:2380,https://10.0.0.11:2380"),
+            (
+                "https://10.0.0.1:2380,https://10.0.0.11:2380",
+                "10.0.0.1",
+                "https://<x>:2380,https://10.0.0.11:2380",
+            ),
             ("DNS:node1.", "node1", "DNS:<x>."),
             ("node1-peer.crt", "node1", "<x>-peer.crt"),
             ("fd00::1", "fd00::1", "<x>"),

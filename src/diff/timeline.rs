@@ -45,9 +45,8 @@ pub fn sort(certificates: &mut Vec<CertificateDates>) {
         (date(a), &a.host, &a.file).cmp(&(date(b), &b.host, &b.file))
     });
     let mut seen: BTreeSet<(String, String, Option<String>)> = BTreeSet::new();
-    certificates.retain(|c| {
-        !c.ca || seen.insert((c.subject.clone(), c.file.clone(), c.new_not_after.clone()))
-    });
+    certificates
+        .retain(|c| !c.ca || seen.insert((c.subject.clone(), c.file.clone(), c.new_not_after.clone())));
 }
 
 struct Found {

@@ -51,7 +51,12 @@ pub struct Entry {
 /// Everything that is hostile or damaged, by name.
 pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
     let mut problems = Vec::new();
-    let mut unpacked = Unpacked { name: String::new(), files: BTreeMap::new(), folders: BTreeMap::new(), tar_sha256: String::new() };
+    let mut unpacked = Unpacked {
+        name: String::new(),
+        files: BTreeMap::new(),
+        folders: BTreeMap::new(),
+        tar_sha256: String::new(),
+    };
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return Err(SnapshotError::one(label, "is no gzip'ed tarball"));
     }

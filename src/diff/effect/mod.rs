@@ -23,7 +23,11 @@ pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
     let mut found = BTreeSet::new();
     match what {
         What::HostAdded { .. } => {
-            found.insert(plain(Class::None, "host-added", "nothing that runs changes before install.sh and up.sh are run there"));
+            found.insert(plain(
+                Class::None,
+                "host-added",
+                "nothing that runs changes before install.sh and up.sh are run there",
+            ));
         }
         What::HostRemoved { roles } => {
             found.insert(removed(roles));

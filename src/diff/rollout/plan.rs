@@ -158,7 +158,9 @@ impl Planner<'_> {
     }
 
     fn is(&self, host: &str, role: &str) -> bool {
-        self.hosts.get(host).is_some_and(|h| h.new.as_ref().or(h.old.as_ref()).is_some_and(|head| head.has(role)))
+        self.hosts
+            .get(host)
+            .is_some_and(|h| h.new.as_ref().or(h.old.as_ref()).is_some_and(|head| head.has(role)))
     }
 
     fn presence(&self, host: &str) -> Presence {
@@ -266,7 +268,13 @@ impl Planner<'_> {
         }
         match role {
             "worker" => {
-                self.step(Action::Up, hosts, &[Gate::Api], &[Gate::Verify], "kubeadm join, all together".to_owned());
+                self.step(
+                    Action::Up,
+                    hosts,
+                    &[Gate::Api],
+                    &[Gate::Verify],
+                    "kubeadm join, all together".to_owned(),
+                );
                 self.label = true;
             }
             "control-plane" => {
@@ -282,7 +290,13 @@ impl Planner<'_> {
             }
             _ => {
                 for host in hosts {
-                    self.step(Action::Up, vec![host], &[], &[Gate::Vip, Gate::Verify], "joins the balancers".to_owned());
+                    self.step(
+                        Action::Up,
+                        vec![host],
+                        &[],
+                        &[Gate::Vip, Gate::Verify],
+                        "joins the balancers".to_owned(),
+                    );
                 }
             }
         }
@@ -290,8 +304,7 @@ impl Planner<'_> {
 
     fn etcd(&mut self) {
         let members = self.active("etcd");
-        let (added, stay): (Vec<_>, Vec<_>) =
-            members.into_iter().partition(|h| !self.members.contains(h));
+        let (added, stay): (Vec<_>, Vec<_>) = members.into_iter().partition(|h| !self.members.contains(h));
         let (restart, quiet): (Vec<_>, Vec<_>) = stay
             .into_iter()
             .filter(|h| self.presence(h) == Presence::Changed)
@@ -346,7 +359,10 @@ impl Planner<'_> {
         for host in busy {
             self.install(vec![host], &[Gate::Etcd, Gate::Api], &[Gate::Apiserver, Gate::Verify]);
         }
-        self.procedure_on_hosts("certificates", "the new certificates replace the host's; its API server restarts");
+        self.procedure_on_hosts(
+            "certificates",
+            "the new certificates replace the host's; its API server restarts",
+        );
     }
 
     fn workers(&mut self) {
@@ -366,10 +382,13 @@ impl Planner<'_> {
 
     /// A procedure that single hosts ask for, one host at a time.
     fn procedure_on_hosts(&mut self, procedure: &'static str, note: &str) {
-        let hosts: Vec<Arc<str>> =
-            self.own.iter().filter(|(_, wanted)| wanted.contains(procedure)).map(|(h, _)| h.clone()).collect();
-        let (servers, nodes): (Vec<_>, Vec<_>) =
-            hosts.into_iter().partition(|h| self.is(h, "control-plane"));
+        let hosts: Vec<Arc<str>> = self
+            .own
+            .iter()
+            .filter(|(_, wanted)| wanted.contains(procedure))
+            .map(|(h, _)| h.clone())
+            .collect();
+        let (servers, nodes): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| self.is(h, "control-plane"));
         for host in servers {
             self.step(
                 Action::Reconfigure(procedure),
@@ -391,7 +410,13 @@ impl Planner<'_> {
             .filter(|h| self.stays(h))
             .min_by_key(|h| (self.kubeadm(h) != Some("init"), h.clone()));
         if let Some(host) = first {
-            self.step(Action::Reconfigure(procedure), vec![host], &[Gate::Api], &[Gate::Api], note.to_owned());
+            self.step(
+                Action::Reconfigure(procedure),
+                vec![host],
+                &[Gate::Api],
+                &[Gate::Api],
+                note.to_owned(),
+            );
         }
     }
 
@@ -416,7 +441,13 @@ impl Planner<'_> {
             let own = |h: &Arc<str>| self.stays(h) && !self.is(h, "control-plane");
             let workers: Vec<Arc<str>> = self.active("worker").into_iter().filter(own).collect();
             for batch in batches(&workers) {
-                self.step(Action::Reconfigure(procedure), batch, &[Gate::Api], &[Gate::Node], note.to_owned());
+                self.step(
+                    Action::Reconfigure(procedure),
+                    batch,
+                    &[Gate::Api],
+                    &[Gate::Node],
+                    note.to_owned(),
+                );
             }
         }
     }
@@ -448,23 +479,31 @@ impl Planner<'_> {
             self.once("coredns", "CoreDNS's pods restart one by one");
         }
         if self.label {
-            self.step(Action::Label, Vec::new(), &[Gate::Api], &[], "labels and taints by kubectl".to_owned());
+            self.step(
+                Action::Label,
+                Vec::new(),
+                &[Gate::Api],
+                &[],
+                "labels and taints by kubectl".to_owned(),
+            );
         }
     }
 
     /// Hosts that leave: pods first, then what the cluster counts, then what was installed.
     fn leaving(&mut self) {
-        let retired: Vec<Arc<str>> = self
-            .hosts
-            .values()
-            .filter(|h| h.presence == Presence::Retired)
-            .map(|h| h.name.clone())
-            .collect();
+        let retired: Vec<Arc<str>> =
+            self.hosts.values().filter(|h| h.presence == Presence::Retired).map(|h| h.name.clone()).collect();
         for host in retired {
             let was = self.hosts.get(&host).and_then(|h| h.old.clone()).unwrap_or_default();
             let node = was.has("control-plane") || was.has("worker");
             if node {
-                self.step(Action::Drain, vec![host.clone()], &[Gate::Api], &[], "its pods move to other nodes".to_owned());
+                self.step(
+                    Action::Drain,
+                    vec![host.clone()],
+                    &[Gate::Api],
+                    &[],
+                    "its pods move to other nodes".to_owned(),
+                );
             }
             if was.has("etcd") && self.members.contains(&host) {
                 self.step(

@@ -143,7 +143,9 @@ pub fn words(what: &What) -> String {
         What::Mode { old, new } => format!("mode {old} → {new}"),
         What::Owner { old, new } => format!("owner {old} → {new}"),
         What::Policy { old, new } => format!("policy {old} → {new}"),
-        What::Field { field, old: Some(old), new: Some(new) } if old == new => format!("{field}: {how}", how = DIFFERENT),
+        What::Field { field, old: Some(old), new: Some(new) } if old == new => {
+            format!("{field}: {how}", how = DIFFERENT)
+        }
         What::Field { field, old, new } => match (old, new) {
             (Some(old), Some(new)) => format!("{field}: {} → {}", value(old), value(new)),
             (None, Some(new)) => format!("+ {field}: {}", value(new)),

@@ -50,7 +50,12 @@ pub fn markdown(diff: &Diff, limit: usize) -> String {
 fn render(diff: &Diff, detail: Detail) -> String {
     let mut out = String::new();
     if diff.is_empty() {
-        let _ = writeln!(out, "### khagen: no change\n\n{} and {} are the same build.", code(&diff.old), code(&diff.new));
+        let _ = writeln!(
+            out,
+            "### khagen: no change\n\n{} and {} are the same build.",
+            code(&diff.old),
+            code(&diff.new)
+        );
         return out;
     }
     for cluster in diff.clusters.iter().filter(|c| !c.changes.is_empty() || !c.issues.is_empty()) {
@@ -173,7 +178,11 @@ fn details<'a>(out: &mut String, block: &Block<'a>, sets: &mut Sets<'a>, detail:
             }
         }
         for effect in &file.effects {
-            let text = if detail >= Detail::Files { layout::effect(effect) } else { effect.class.as_str().to_owned() };
+            let text = if detail >= Detail::Files {
+                layout::effect(effect)
+            } else {
+                effect.class.as_str().to_owned()
+            };
             let _ = writeln!(out, "- _{}_", escape(&text));
         }
         out.push('\n');
@@ -200,7 +209,8 @@ fn rollout<'a>(out: &mut String, cluster: &'a ClusterDiff, sets: &mut Sets<'a>, 
             let _ = write!(out, "; {serving}");
         }
         if detail >= Detail::Fields && !step.commands.is_empty() && step.hosts.len() <= INLINE {
-            let _ = write!(out, " ({})", step.commands.iter().map(|c| code(c)).collect::<Vec<_>>().join(", "));
+            let _ =
+                write!(out, " ({})", step.commands.iter().map(|c| code(c)).collect::<Vec<_>>().join(", "));
         }
         out.push('\n');
     }

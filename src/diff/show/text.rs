@@ -70,7 +70,11 @@ fn one(out: &mut String, cluster: &ClusterDiff, look: Look) {
     }
     let minor = cluster.changes.iter().filter(|c| c.minor).count();
     if minor > 0 && !look.verbose {
-        let _ = writeln!(out, "\n{} that follow from these are not shown (-v)", layout::count(minor, "minor change"));
+        let _ = writeln!(
+            out,
+            "\n{} that follow from these are not shown (-v)",
+            layout::count(minor, "minor change")
+        );
     }
     rollout(out, cluster, look);
 }
@@ -112,7 +116,8 @@ fn file_block(out: &mut String, file: &FileBlock<'_>, look: Look) {
         }
     }
     for effect in &file.effects {
-        let _ = writeln!(out, "                {}", paint(look, Style::new().dimmed(), &layout::effect(effect)));
+        let _ =
+            writeln!(out, "                {}", paint(look, Style::new().dimmed(), &layout::effect(effect)));
     }
 }
 
@@ -153,8 +158,15 @@ fn rollout(out: &mut String, cluster: &ClusterDiff, look: Look) {
     let heading = if plan.refused.is_empty() { "rollout" } else { "steps, if it could be" };
     let _ = writeln!(out, "\n{}", paint(look, Style::new().bold(), heading));
     for step in &plan.steps {
-        let names = if step.hosts.is_empty() { "at the bastion".to_owned() } else { hosts(&step.hosts, look.width) };
-        let _ = writeln!(out, "  {:>3}. {} {}", step.number, step.action.name(), names.replace('\n', "\n       "));
+        let names =
+            if step.hosts.is_empty() { "at the bastion".to_owned() } else { hosts(&step.hosts, look.width) };
+        let _ = writeln!(
+            out,
+            "  {:>3}. {} {}",
+            step.number,
+            step.action.name(),
+            names.replace('\n', "\n       ")
+        );
         let serving = layout::serving(step);
         let note = if serving.is_empty() { step.note.clone() } else { format!("{}; {serving}", step.note) };
         let _ = writeln!(out, "       {}", paint(look, Style::new().dimmed(), &note));
