@@ -12,7 +12,7 @@ use crate::content::{Content, ObjectId};
 use crate::env::{Env, EnvError};
 use crate::fs::{FsError, Sync};
 use crate::ledger::Ledger;
-use crate::model::Cluster;
+use crate::model::{Cluster, Host};
 use crate::output::record::{BUILD_JSON, BuildRecord, BundleRecord, SCHEMA};
 use crate::output::{Output, OutputError};
 use crate::pack::bundle::{Bundle, OPERATOR, hex, symbolic_text};
@@ -21,7 +21,7 @@ use crate::pki::due::{self, Due, DueState};
 use crate::pki::{Action, Decision, IssueError, Store, StoreError, decide, issue};
 use crate::plan::{FileLayer, certs, founding};
 use crate::render::bundles::{RenderError, Shared};
-use crate::render::{images, overview};
+use crate::render::{images, overview, retired};
 use crate::secret::Secret;
 
 /// How many hosts are packed at a time: enough for every core, few enough that memory does not grow with the cluster.
@@ -208,7 +208,7 @@ pub fn build(
     };
     if options.dry_run && outcome.decisions.iter().any(|d| d.action == Action::Issue) {
         // What a bundle will hold is not known before its certificates are issued; which hosts change is.
-        plan_only(cluster, &ledger, former.as_ref(), &requests, &mut outcome);
+        plan_only(cluster, &ledger, former.as_ref(), &requests, &mut outcome)?;
         return Ok(outcome);
     }
 
@@ -224,10 +224,11 @@ pub fn build(
     let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;
 
     // First pass: which bundles changed. A host's files are dropped again, so that memory does not grow with the hosts.
-    let mut names: Vec<Option<usize>> = (0..cluster.hosts.len()).map(Some).collect();
+    let hosts = cluster.with_retired();
+    let mut names: Vec<Option<usize>> = (0..hosts.len()).map(Some).collect();
     names.push(None);
     let bundle_of = |which: &Option<usize>| match which {
-        Some(i) => shared.host(&cluster.hosts[*i]),
+        Some(i) => shared.host(hosts[*i]),
         None => shared.operator(),
     };
     let passed: Vec<Passed> = names
@@ -283,7 +284,7 @@ pub fn build(
     store.save()?;
     let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;
     let bundle_of = |which: &Option<usize>| match which {
-        Some(i) => shared.host(&cluster.hosts[*i]),
+        Some(i) => shared.host(hosts[*i]),
         None => shared.operator(),
     };
 
@@ -394,10 +395,13 @@ fn tarball_path(name: &str) -> String {
 }
 
 fn roles_of(cluster: &Cluster, name: &str) -> String {
-    cluster.hosts.binary_search_by(|h| h.fqdn.as_str().cmp(name)).map_or_else(
-        |_| "operator".to_owned(),
-        |i| cluster.hosts[i].roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", "),
-    )
+    let find = |hosts: &[Host]| {
+        let at = hosts.binary_search_by(|h| h.fqdn.as_str().cmp(name)).ok()?;
+        Some(hosts.get(at)?.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", "))
+    };
+    find(&cluster.hosts)
+        .or_else(|| Some(find(&cluster.retired)? + " (retired)"))
+        .unwrap_or_else(|| "operator".to_owned())
 }
 
 /// The review tree's part of one bundle.
@@ -487,7 +491,7 @@ fn plan_only(
     former: Option<&BuildRecord>,
     requests: &[crate::plan::CertRequest],
     outcome: &mut Outcome,
-) {
+) -> Result<(), BuildError> {
     let issued: Vec<&ObjectId> =
         outcome.decisions.iter().filter(|d| d.action == Action::Issue).map(|d| &d.id).collect();
     let ca_issued = issued.iter().any(|id| id.as_str().starts_with("ca/"));
@@ -505,4 +509,22 @@ fn plan_only(
         let roles = roles_of(cluster, &host.fqdn);
         outcome.bundles.push(BundleOutcome { name: host.fqdn.clone(), roles, change, record });
     }
+    // These hold nothing that is issued, so what becomes of them is known.
+    for host in &cluster.retired {
+        let digest = retired::digest(cluster, ledger, host)?;
+        let kept = ledger.hosts.get(&host.fqdn);
+        let (generation, same) = kept.map_or((0, false), |r| (r.generation, r.digest == digest));
+        let known = former.and_then(|f| f.bundles.get(&host.fqdn)).cloned();
+        let change = match (same, &known) {
+            (_, None) => BundleChange::New,
+            (false, _) => BundleChange::Changed,
+            (true, _) => BundleChange::Unchanged,
+        };
+        let mut record = known.unwrap_or_default();
+        record.generation = if same { generation } else { generation + 1 };
+        let roles = roles_of(cluster, &host.fqdn);
+        outcome.bundles.push(BundleOutcome { name: host.fqdn.clone(), roles, change, record });
+    }
+    outcome.bundles.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The review trees of three inventories as a reviewer reads them, with what is random masked: certificates, fingerprints,
+//! The review trees of four inventories as a reviewer reads them, with what is random masked: certificates, fingerprints,
 //! ids. A changed golden is a change of what hosts get, and is reviewed like code. `KHAGEN_BLESS=1` writes them anew.
 
 mod support;
@@ -94,4 +94,9 @@ fn three_hosts_that_are_everything() {
 #[test]
 fn two_families() {
     golden("dual-stack");
+}
+
+#[test]
+fn one_host_of_each_role_leaves() {
+    golden("retired");
 }

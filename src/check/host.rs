@@ -163,7 +163,7 @@ impl<'a> Hosts<'a> {
             node_name,
             zone: stack.read("zone", names::label_value).filter(|zone| !zone.is_empty()),
             interface: stack.read("interface", names::interface),
-            state: HostState::Active,
+            state: if own.word("state") == "retired" { HostState::Retired } else { HostState::Active },
             labels: stack.texts("labels").value,
             taints: stack.top("taints").map(|(_, node)| items(node).iter().filter_map(taint).collect()),
             kubelet: stack.foreign("kubelet"),

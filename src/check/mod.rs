@@ -25,7 +25,7 @@ use time::Date;
 use crate::diag::Report;
 use crate::load::tree::Value;
 use crate::load::{Loaded, LoadedCluster};
-use crate::model::{Cluster, Inventory};
+use crate::model::{Cluster, Host, HostState, Inventory};
 use crate::schema;
 use crate::source::Sources;
 use decode::Decoder;
@@ -100,6 +100,8 @@ fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
         Some(Value::List(items)) => items.as_slice(),
         _ => &[],
     };
+    let (hosts_that_leave, members): (Vec<Host>, Vec<Host>) =
+        hosts.read(list, &mut places, report).into_iter().partition(|host| host.state == HostState::Retired);
     let cluster = Cluster {
         folder: loaded.folder.clone(),
         dir: loaded.dir.clone(),
@@ -110,7 +112,8 @@ fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
         etcd: cluster::etcd(top.child("etcd")),
         load_balancer,
         pki: cluster::pki(top.child("pki")),
-        hosts: hosts.read(list, &mut places, report),
+        hosts: members,
+        retired: hosts_that_leave,
     };
     (cluster, places)
 }

@@ -31,7 +31,7 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     let text = args.format == BuildFormat::Text && !args.quiet;
     if text {
         let documents = checked.sources.ids().count();
-        let hosts: usize = inventory.clusters.iter().map(|c| c.hosts.len()).sum();
+        let hosts: usize = inventory.clusters.iter().map(|c| c.hosts.len() + c.retired.len()).sum();
         let s = |n: usize| if n == 1 { "" } else { "s" };
         streams.out(&format!(
             "inventory {}: {documents} document{}, {} cluster{}, {hosts} host{}\n",

@@ -251,6 +251,10 @@ catalogue! {
         "keepalived adds the VIP to a named interface. It is given with the VIP, in `loadBalancer.interface`, or as the host's `interface` (also in `defaults`, `roles` and `groups`).";
     VridInTwoClusters "KH0418" "two clusters use one router id on one network"
         "The balancers of both would hear each other's adverts and lose their VIPs to each other.";
+    RetiredFromNew "KH0419" "a host retires from a cluster that does not run"
+        "`state: retired` is for a host that leaves a running cluster: it keeps a bundle that takes it down. While `cluster.state` is new there is nothing to leave, and removing the entry is enough.";
+    EtcdRetiresTooMany "KH0420" "too many etcd members retire at once"
+        "etcd takes a member out by the vote of a majority of those it has. If those that leave stop before they are taken out, those that stay must be a majority of all, or only a restore from a snapshot brings the cluster back. Retire a few, take them out, remove their entries, then retire more.";
 
     // KH05: versions, kubeadm, etcd.
     UnknownMinor "KH0500" "a minor of Kubernetes that this khagen does not know"

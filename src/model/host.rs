@@ -91,7 +91,7 @@ pub struct Host {
     pub zone: Option<String>,
     /// Addresses by use.
     pub addresses: HostAddresses,
-    /// Retired hosts get a teardown bundle.
+    /// Says in which list of the cluster the host stands.
     pub state: HostState,
     /// Interface that carries the host's address; VRRP and kubelet use it.
     pub interface: Option<String>,

@@ -46,8 +46,11 @@ pub struct Cluster {
     pub load_balancer: LoadBalancer,
     /// Lifetimes of what khagen issues.
     pub pki: Pki,
-    /// Sorted by FQDN.
+    /// Hosts that belong to the cluster, sorted by FQDN.
     pub hosts: Vec<Host>,
+    /// Hosts that leave it (`state: retired`), sorted by FQDN. They count for nothing but their names and addresses, and
+    /// keep a bundle that takes them down.
+    pub retired: Vec<Host>,
 }
 
 /// `cluster.state`.
@@ -231,6 +234,13 @@ pub struct Pki {
 }
 
 impl Cluster {
+    /// Hosts that belong to the cluster and those that leave it, in order of FQDN: all that have a bundle.
+    pub fn with_retired(&self) -> Vec<&Host> {
+        let mut all: Vec<&Host> = self.hosts.iter().chain(&self.retired).collect();
+        all.sort_by(|a, b| a.fqdn.cmp(&b.fqdn));
+        all
+    }
+
     /// Hosts that have a role, in order of FQDN.
     pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Host> + '_ {
         self.hosts.iter().filter(move |h| h.has(role))

@@ -64,6 +64,12 @@ pub fn settle(cluster: &Cluster, ledger: &Ledger, fresh_id: &str) -> Result<Ledg
             record.etcd = None;
         }
     }
+    for host in &cluster.retired {
+        // A member that comes back is added like any other. Its VRRP priority stays taken.
+        if let Some(record) = next.hosts.get_mut(&host.fqdn) {
+            record.etcd = None;
+        }
+    }
     priorities(cluster, &mut next);
     Ok(next)
 }

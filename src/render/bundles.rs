@@ -10,10 +10,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{balancer, credentials, etcd, kubeadm, node, overview, scripts, units};
+use super::{balancer, credentials, etcd, kubeadm, node, overview, retired, scripts, units};
 use crate::content::{Content, ObjectId};
 use crate::ledger::{EtcdMembership, Ledger};
-use crate::model::{Cluster, ClusterState, Host, Role};
+use crate::model::{Cluster, ClusterState, Host, HostState, Role};
 use crate::pack::bundle::{Bundle, BundleFile, Fingerprints, OPERATOR, OnHost, symbolic_text};
 use crate::pki::store::Store;
 use crate::plan::{CertRequest, FileEntry, FileLayer, certs, shared};
@@ -120,12 +120,15 @@ impl<'a> Shared<'a> {
         self.cluster.hosts.iter().any(|h| in_layer(h, layer))
     }
 
-    /// One host's bundle.
+    /// One host's bundle: all that it gets, or what takes it down.
     ///
     /// # Errors
     /// When something is missing, or two parts want one path.
     pub fn host(&self, host: &Host) -> Result<Bundle, RenderError> {
         let (cluster, ledger) = (self.cluster, self.ledger);
+        if host.state == HostState::Retired {
+            return retired::bundle(cluster, ledger, host, retired::script(&self.scripts));
+        }
         let first = ledger.founding.as_ref().is_some_and(|f| f.first_control_plane == host.fqdn);
         let mut own = credentials::host_files(cluster, host, self.store, first)?;
         if host.has(Role::Etcd) {
@@ -184,10 +187,13 @@ impl<'a> Shared<'a> {
         }
         let page = overview::operator_page(cluster, ledger)?;
         files.push(top_file("README.md", 0o644, FileLayer::Host, Arc::new(Content::text(page))));
-        let hosts = Arc::new(Content::text(hosts_tsv(cluster, ledger)));
-        files.push(top_file("hosts.tsv", 0o644, FileLayer::Host, hosts));
+        let table = |hosts: &[Host]| Arc::new(Content::text(hosts_tsv(cluster, ledger, hosts)));
+        files.push(top_file("hosts.tsv", 0o644, FileLayer::Host, table(&cluster.hosts)));
+        if !cluster.retired.is_empty() {
+            files.push(top_file("retired.tsv", 0o644, FileLayer::Host, table(&cluster.retired)));
+        }
         files.push(top_file("fingerprint.key", 0o600, FileLayer::Host, self.fingerprint_key.clone()));
-        let mut head = self.identity(OPERATOR);
+        let mut head = identity(cluster, ledger, OPERATOR);
         head.push(("endpoint", json!(cluster.kubernetes.endpoint.to_string()).to_string()));
         head.push(("etcdEndpoints", texts(&cluster.etcd_endpoints())));
         head.push(("bootstrapTokenFile", json!("bootstrap-token").to_string()));
@@ -218,18 +224,9 @@ impl<'a> Shared<'a> {
         known.copied().unwrap_or_else(|| text_digest(&file.content, self.store))
     }
 
-    fn identity(&self, name: &str) -> Vec<(&'static str, String)> {
-        let id = self.ledger.founding.as_ref().map_or("", |f| f.cluster_id.as_str());
-        vec![
-            ("cluster", json!(self.cluster.name).to_string()),
-            ("clusterId", json!(id).to_string()),
-            ("host", json!(name).to_string()),
-        ]
-    }
-
     fn head(&self, host: &Host, needs: &units::Needs) -> Vec<(&'static str, String)> {
         let (cluster, ledger) = (self.cluster, self.ledger);
-        let mut head = self.identity(&host.fqdn);
+        let mut head = identity(cluster, ledger, &host.fqdn);
         let mut text = |key: &'static str, value: &str| head.push((key, json!(value).to_string()));
         text("name", &host.name);
         text("nodeName", &host.node_name);
@@ -301,6 +298,16 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// The first lines of every manifest's head.
+pub(super) fn identity(cluster: &Cluster, ledger: &Ledger, name: &str) -> Vec<(&'static str, String)> {
+    let id = ledger.founding.as_ref().map_or("", |f| f.cluster_id.as_str());
+    vec![
+        ("cluster", json!(cluster.name).to_string()),
+        ("clusterId", json!(id).to_string()),
+        ("host", json!(name).to_string()),
+    ]
+}
+
 /// Whether a host is in a layer that is rendered once per cluster.
 fn in_layer(host: &Host, layer: &str) -> bool {
     match layer {
@@ -310,11 +317,11 @@ fn in_layer(host: &Host, layer: &str) -> bool {
     }
 }
 
-fn contents(scripts: &[(&'static str, String)]) -> Vec<(&'static str, Arc<Content>)> {
+pub(super) fn contents(scripts: &[(&'static str, String)]) -> Vec<(&'static str, Arc<Content>)> {
     scripts.iter().map(|(name, text)| (*name, Arc::new(Content::text(text.as_str())))).collect()
 }
 
-fn text_digest(content: &Content, known: &impl Fingerprints) -> [u8; 32] {
+pub(super) fn text_digest(content: &Content, known: &impl Fingerprints) -> [u8; 32] {
     Sha256::digest(symbolic_text(content, known).as_bytes()).into()
 }
 
@@ -332,12 +339,12 @@ fn bundle_file(f: &FileEntry) -> BundleFile {
     }
 }
 
-fn top_file(path: &str, mode: u32, layer: FileLayer, content: Arc<Content>) -> BundleFile {
+pub(super) fn top_file(path: &str, mode: u32, layer: FileLayer, content: Arc<Content>) -> BundleFile {
     BundleFile { path: Arc::from(path), mode, on_host: None, layer, content }
 }
 
 /// A JSON list of texts on one line, a comma and a blank between, as the hosts' awk reads it.
-fn texts<S: AsRef<str>>(items: &[S]) -> String {
+pub(super) fn texts<S: AsRef<str>>(items: &[S]) -> String {
     let quoted: Vec<String> = items.iter().map(|t| json!(t.as_ref()).to_string()).collect();
     format!("[{}]", quoted.join(", "))
 }
@@ -352,16 +359,17 @@ fn timestamp(t: OffsetDateTime) -> String {
     format!("{}T{:02}:{:02}:{:02}Z", overview::date(t), t.hour(), t.minute(), t.second())
 }
 
-/// The operator's table of hosts, in order of bringing up: FQDN, ssh address, user, port, roles, kubeadm command, node
+/// The operator's table of hosts (or of those that leave), in order of bringing up: FQDN, ssh address, user, port, roles, kubeadm command, node
 /// name, labels. Tabs between, `-` for nothing.
-fn hosts_tsv(cluster: &Cluster, ledger: &Ledger) -> String {
-    let mut hosts: Vec<&Host> = cluster.hosts.iter().collect();
+fn hosts_tsv(cluster: &Cluster, ledger: &Ledger, hosts: &[Host]) -> String {
+    let mut hosts: Vec<&Host> = hosts.iter().collect();
     hosts.sort_by(|a, b| a.roles.first().cmp(&b.roles.first()).then_with(|| a.fqdn.cmp(&b.fqdn)));
     let mut out =
         String::from("# fqdn\tssh address\tssh user\tssh port\troles\tkubeadm\tnode name\tlabels\n");
     for host in hosts {
         let roles = host.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",");
         let command = match kubeadm::bootstrap(cluster, host, ledger) {
+            _ if host.state == HostState::Retired => "-",
             Some(kubeadm::Bootstrap::Init) => "init",
             Some(kubeadm::Bootstrap::Join) => "join",
             None => "-",

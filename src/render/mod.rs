@@ -8,5 +8,6 @@ pub mod images;
 pub mod kubeadm;
 pub mod node;
 pub mod overview;
+pub mod retired;
 pub mod scripts;
 pub mod units;

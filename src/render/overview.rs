@@ -8,7 +8,7 @@ use askama::Template;
 use serde_json::{Value as Json, json};
 
 use crate::ledger::Ledger;
-use crate::model::{Cluster, Host, KubeProxyMode, LoadBalancerMode, Role};
+use crate::model::{Cluster, Host, KubeProxyMode, LoadBalancerMode, Role, bracketed};
 use crate::pki::store::Store;
 use crate::plan::{CertRequest, FileEntry, ports};
 
@@ -34,6 +34,7 @@ struct ClusterView {
     groups: Vec<Group>,
     edges: Vec<String>,
     hosts: Vec<HostRow>,
+    retired: Vec<HostRow>,
     tolerance: String,
     ports: Vec<PortRow>,
     steps: Vec<String>,
@@ -169,6 +170,7 @@ pub fn cluster_page(
         groups: groups(cluster),
         edges: edges(cluster),
         hosts: cluster.hosts.iter().map(host_row).collect(),
+        retired: cluster.retired.iter().map(host_row).collect(),
         tolerance: tolerance(count(Role::Etcd), count(Role::ControlPlane)),
         ports: Role::ALL
             .into_iter()
@@ -215,7 +217,7 @@ pub fn host_page(
     let code = |names: &[String]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" ");
     let view = HostView {
         fqdn: host.fqdn.clone(),
-        what: host.roles.iter().map(|r| singular(*r)).collect::<Vec<_>>().join(", "),
+        what: what(host),
         cluster: cluster.name.clone(),
         zone: host.zone.clone().unwrap_or_default(),
         addresses: addresses(host),
@@ -283,6 +285,8 @@ pub fn cluster_json(
     }
     out.push_str("\"hosts\": [\n");
     json_lines(&mut out, cluster.hosts.iter().map(|h| host_json(cluster, ledger, h)));
+    out.push_str("],\n\"retired\": [\n");
+    json_lines(&mut out, cluster.retired.iter().map(|h| retired_json(cluster, h)));
     out.push_str("],\n\"certificates\": [\n");
     json_lines(&mut out, certificates.iter().map(|c| certificate_json(c, store)));
     out.push_str("]\n}\n");
@@ -294,7 +298,9 @@ fn json_lines(out: &mut String, items: impl Iterator<Item = Json>) {
         out.push_str(if i > 0 { ",\n" } else { "" });
         out.push_str(&item.to_string());
     }
-    out.push('\n');
+    if !out.ends_with("[\n") {
+        out.push('\n');
+    }
 }
 
 fn host_json(cluster: &Cluster, ledger: &Ledger, h: &Host) -> Json {
@@ -309,6 +315,19 @@ fn host_json(cluster: &Cluster, ledger: &Ledger, h: &Host) -> Json {
         "zone": h.zone,
         "ports": ports::of_host(cluster, h).iter().map(port).collect::<Vec<_>>(),
         "vrrpPriority": ledger.hosts.get(&h.fqdn).and_then(|r| r.vrrp_priority),
+    })
+}
+
+/// What is to be taken down of a host that leaves.
+fn retired_json(cluster: &Cluster, h: &Host) -> Json {
+    let peer = || format!("https://{}:{}", bracketed(h.addresses.peer()), cluster.etcd.peer_port);
+    json!({
+        "fqdn": h.fqdn,
+        "name": h.name,
+        "nodeName": h.is_node().then_some(&h.node_name),
+        "addresses": h.addresses.cluster.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "roles": h.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
+        "etcdPeer": h.has(Role::Etcd).then(peer),
     })
 }
 
@@ -373,11 +392,17 @@ fn singular(role: Role) -> &'static str {
     }
 }
 
+/// A host's roles in words.
+pub(super) fn what(host: &Host) -> String {
+    host.roles.iter().map(|r| singular(*r)).collect::<Vec<_>>().join(", ")
+}
+
 fn plural(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-fn addresses(host: &Host) -> String {
+/// A host's addresses in the cluster, joined.
+pub(super) fn addresses(host: &Host) -> String {
     host.addresses.cluster.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -96,8 +96,8 @@ pub static HOST: &[Key] = &[
         .example("master1.isociel.com"),
     key(
         "state",
-        Kind::Leaf(Format::Choice { options: &["active"], coming: &["retired"] }),
-        "Whether the host belongs to the cluster or leaves it.",
+        Kind::Leaf(Format::Choice { options: &["active", "retired"], coming: &[] }),
+        "Whether the host belongs to the cluster or leaves it; one that leaves keeps a bundle that takes it down.",
     )
     .own()
     .default("active"),

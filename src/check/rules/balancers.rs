@@ -59,7 +59,7 @@ fn usable(scope: &Scope<'_>, place: &str, vip: &Vip, report: &mut Report) {
 
 fn host_addresses(scope: &Scope<'_>, place: &str, vip: &Vip, report: &mut Report) {
     let ip = vip.address.addr();
-    for host in &scope.cluster.hosts {
+    for host in scope.machines() {
         let Some((key, _)) = identity::used(scope, host).into_iter().find(|(_, own)| *own == ip) else {
             continue;
         };

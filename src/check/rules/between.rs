@@ -38,7 +38,7 @@ fn names(scopes: &[Scope<'_>], report: &mut Report) {
 fn fqdns(scopes: &[Scope<'_>], report: &mut Report) {
     let mut seen: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for (number, scope) in scopes.iter().enumerate() {
-        for host in scope.cluster.hosts.iter().filter(|host| scope.sound(&[&path(host, "domain")])) {
+        for host in scope.machines().into_iter().filter(|host| scope.sound(&[&path(host, "domain")])) {
             let Some((first, _)) = seen.insert(&host.fqdn, (number, &host.name)) else { continue };
             if first == number {
                 continue;
@@ -57,7 +57,7 @@ fn addresses(scopes: &[Scope<'_>], report: &mut Report) {
     let mut seen: BTreeMap<IpAddr, (usize, Holder<'_>)> = BTreeMap::new();
     for (number, scope) in scopes.iter().enumerate() {
         let mut mine: Vec<(IpAddr, Holder<'_>)> = Vec::new();
-        for host in &scope.cluster.hosts {
+        for host in scope.machines() {
             mine.extend(
                 used(scope, host)
                     .into_iter()

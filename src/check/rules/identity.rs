@@ -22,6 +22,8 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     logins(scope, report);
     for host in scope.hosts() {
         lengths(scope, host, report);
+    }
+    for host in scope.machines() {
         reserved(scope, host, report);
         endpoint(scope, host, report);
     }
@@ -32,7 +34,7 @@ fn names(scope: &Scope<'_>, report: &mut Report) {
     let mut by_name: BTreeMap<&str, &Host> = BTreeMap::new();
     let mut by_node: BTreeMap<&str, &Host> = BTreeMap::new();
     let mut copies: BTreeMap<&str, usize> = BTreeMap::new();
-    for host in &scope.cluster.hosts {
+    for host in scope.machines() {
         if let Some(first) = by_name.get(host.name.as_str()) {
             let copy = copies.entry(&host.name).or_default();
             report.push(same_name(scope, first, host, *copy));
@@ -79,7 +81,7 @@ fn same_node(scope: &Scope<'_>, first: &Host, host: &Host) -> Diagnostic {
 
 fn addresses(scope: &Scope<'_>, report: &mut Report) {
     let mut seen: BTreeMap<IpAddr, (&Host, &str)> = BTreeMap::new();
-    for host in &scope.cluster.hosts {
+    for host in scope.machines() {
         for (key, ip) in used(scope, host) {
             let Some((first, first_key)) = seen.get(&ip).copied() else {
                 seen.insert(ip, (host, key));
@@ -112,7 +114,7 @@ pub(super) fn used<'a>(scope: &Scope<'a>, host: &'a Host) -> Vec<(&'static str, 
 
 fn logins(scope: &Scope<'_>, report: &mut Report) {
     let mut seen: BTreeMap<(&str, u16), &Host> = BTreeMap::new();
-    for host in &scope.cluster.hosts {
+    for host in scope.machines() {
         if !["ssh", "address", "addresses"].iter().all(|key| scope.sound(&[&path(host, key)])) {
             continue;
         }

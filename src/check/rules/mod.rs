@@ -24,7 +24,7 @@ use time::Date;
 
 use crate::check::places::Places;
 use crate::diag::{Diagnostic, Report};
-use crate::model::{Cluster, Host, HostState, Role};
+use crate::model::{Cluster, Host, Role};
 
 /// Judges one cluster.
 pub fn check(cluster: &Cluster, places: &Places, today: Date, report: &mut Report) {
@@ -82,7 +82,12 @@ impl<'a> Scope<'a> {
 
     /// Hosts that belong to the cluster, in order of FQDN.
     fn hosts(&self) -> impl Iterator<Item = &'a Host> + use<'a> {
-        self.cluster.hosts.iter().filter(|host| host.state == HostState::Active)
+        self.cluster.hosts.iter()
+    }
+
+    /// These and those that leave, in order of FQDN: all whose names and addresses are taken.
+    fn machines(&self) -> Vec<&'a Host> {
+        self.cluster.with_retired()
     }
 
     /// Hosts of a role that belong to the cluster.
@@ -97,8 +102,11 @@ impl<'a> Scope<'a> {
 
     /// Whether the hosts and their roles are known, so that they may be counted.
     fn roles_sound(&self) -> bool {
-        let some = !self.cluster.hosts.is_empty() || self.places.is_sound("hosts");
-        some && self.cluster.hosts.iter().all(|host| self.places.is_sound(&path(host, "roles")))
+        let machines = self.machines();
+        let some = !machines.is_empty() || self.places.is_sound("hosts");
+        some && machines
+            .iter()
+            .all(|host| ["roles", "state"].iter().all(|key| self.places.is_sound(&path(host, key))))
     }
 }
 

@@ -122,12 +122,22 @@ fn cluster() -> Cluster {
         },
         pki: Pki { ca_validity_days: 3650, validity_days: 365, renew_before_days: 90 },
         hosts,
+        retired: Vec::new(),
     }
 }
 
 impl Cluster {
     fn host(&mut self, name: &str) -> &mut Host {
         self.hosts.iter_mut().find(|host| host.name == name).unwrap()
+    }
+
+    fn retire(&mut self, names: &[&str]) {
+        for name in names {
+            let at = self.hosts.iter().position(|host| host.name == *name).unwrap();
+            let mut host = self.hosts.remove(at);
+            host.state = HostState::Retired;
+            self.retired.push(host);
+        }
     }
 
     fn manager_arg(&mut self, name: &str, value: &str) {
@@ -150,6 +160,7 @@ impl Desk {
         let mut paths: Vec<String> = [
             "cluster.name",
             "cluster.domain",
+            "cluster.state",
             "kubernetes.version",
             "kubernetes.controlPlaneEndpoint",
             "kubernetes.networking.podSubnet",
@@ -195,11 +206,18 @@ impl Desk {
             paths.extend(names.iter().map(|name| format!("kubernetes.{key}.extraArgs.{name}")));
         }
         paths.extend(k.feature_gates.keys().map(|gate| format!("kubernetes.featureGates.{gate}")));
-        for host in &cluster.hosts {
+        for host in cluster.with_retired() {
             paths.push(format!("hosts.{}", host.name));
-            for key in
-                ["address", "addresses.etcdPeer", "roles", "zone", "nodeName", "ssh.address", "kubelet"]
-            {
+            for key in [
+                "address",
+                "addresses.etcdPeer",
+                "roles",
+                "state",
+                "zone",
+                "nodeName",
+                "ssh.address",
+                "kubelet",
+            ] {
                 paths.push(format!("hosts.{}.{key}", host.name));
             }
             paths.extend(host.labels.keys().map(|key| format!("hosts.{}.labels.{key}", host.name)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Scope, count, named, own, path};
 use crate::diag::{Code, Diagnostic, Report};
-use crate::model::{Host, LoadBalancerMode, Role};
+use crate::model::{ClusterState, Host, LoadBalancerMode, Role};
 
 /// Beyond this many members every write waits for more disks than it gains in safety (etcd's FAQ on cluster size).
 const MANY_MEMBERS: usize = 7;
@@ -18,6 +18,7 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     present(scope, Role::Etcd, &etcd, "the API servers keep everything in it", report);
     present(scope, Role::ControlPlane, &control_planes, "it runs the API server", report);
     members(scope, &etcd, report);
+    retiring(scope, &etcd, report);
     single_control_plane(scope, &control_planes, report);
     if scope.sound(&["loadBalancer.mode"]) {
         balancers(scope, &control_planes, report);
@@ -27,12 +28,72 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
 
 fn present(scope: &Scope<'_>, role: Role, hosts: &[&Host], why: &str, report: &mut Report) {
     if hosts.is_empty() {
-        let finding =
-            Diagnostic::error(Code::RoleMissing, format!("no host has the role `{}`", role.as_str()))
+        let word = role.as_str();
+        let Some(leaving) = scope.cluster.retired.iter().find(|host| host.has(role)) else {
+            let finding = Diagnostic::error(Code::RoleMissing, format!("no host has the role `{word}`"))
                 .reason(format!("a cluster cannot do without: {why}"))
-                .help(format!("give one host or more `roles: [{}]`", role.as_str()));
-        report.push(scope.at(finding, "hosts", ""));
+                .help(format!("give one host or more `roles: [{word}]`"));
+            report.push(scope.at(finding, "hosts", ""));
+            return;
+        };
+        let message = format!("no host with the role `{word}` stays, `{}` retires", leaving.name);
+        let finding = Diagnostic::error(Code::RoleMissing, message)
+            .reason(format!("a cluster cannot do without: {why}"))
+            .help(format!("give another host `roles: [{word}]`, install it, and retire this one afterwards"));
+        report.push(scope.at(finding, &path(leaving, "state"), ""));
     }
+}
+
+/// What leaves must leave something that works behind.
+fn retiring(scope: &Scope<'_>, etcd: &[&Host], report: &mut Report) {
+    let cluster = scope.cluster;
+    if let (Some(first), true) = (cluster.retired.first(), scope.sound(&["cluster.state"]))
+        && cluster.state == ClusterState::New
+    {
+        let message = match cluster.retired.len() {
+            1 => format!("host `{}` retires, and `cluster.state` is new", first.name),
+            n => format!("{} retire, and `cluster.state` is new", count(n, "host")),
+        };
+        let finding = Diagnostic::warning(Code::RetiredFromNew, message)
+            .reason("a cluster that does not run yet has nobody who leaves it, and its founding facts may still change")
+            .help("set `cluster.state: running` once the cluster runs; before that, remove the entry");
+        let finding = scope.at(finding, &path(first, "state"), "");
+        report.push(scope.also(finding, "cluster.state", "new"));
+    }
+    let leaving: Vec<&Host> = cluster.retired.iter().filter(|host| host.has(Role::Etcd)).collect();
+    let (stay, all) = (etcd.len(), etcd.len() + leaving.len());
+    // With none left the role is missing, which is said already.
+    if leaving.is_empty() || stay == 0 || stay > all / 2 {
+        return;
+    }
+    let message = format!(
+        "{} of {} retire, and the {stay} that {} no majority",
+        leaving.len(),
+        count(all, "etcd member"),
+        if stay == 1 { "stays is" } else { "stay are" }
+    );
+    // From two there is no other way to one.
+    let (new, help) = match (all - 1) / 2 {
+        0 => (
+            Diagnostic::warning as fn(Code, String) -> Diagnostic,
+            "take the member out with `etcdctl member remove` while both are healthy, before it stops"
+                .to_owned(),
+        ),
+        most => (
+            Diagnostic::error as fn(Code, String) -> Diagnostic,
+            format!("retire {most} at most, and remove the entries of members that have left already"),
+        ),
+    };
+    let mut finding = new(Code::EtcdRetiresTooMany, message)
+        .reason(format!(
+            "etcd works as long as a majority does: if those that leave stop before they are taken out, {} of {all} are needed",
+            all / 2 + 1
+        ))
+        .help(help);
+    for host in leaving.iter().take(4) {
+        finding = scope.also(finding, &path(host, "state"), format!("`{}`", host.name));
+    }
+    report.push(finding);
 }
 
 fn members(scope: &Scope<'_>, etcd: &[&Host], report: &mut Report) {

@@ -19,14 +19,92 @@ fn roles_that_the_cluster_needs_have_hosts() {
     assert_eq!(after(without(&["k8smaster1", "k8smaster2", "k8smaster3"])), ["KH0400 hosts"]);
     assert_eq!(after(without(&["k8svrrp1", "k8svrrp2"])), ["KH0400 loadBalancer.mode"]);
     assert_eq!(after(without(&["k8sworker1", "k8sworker2", "k8sworker3"])), [""; 0]);
-    // A retired host serves nobody.
+}
+
+#[test]
+fn a_host_that_retires_serves_nobody() {
+    let retire = |names: &'static [&'static str]| {
+        after(move |c| {
+            c.state = ClusterState::Running;
+            c.retire(names);
+        })
+    };
+    assert_eq!(retire(&["k8sworker2"]), [""; 0]);
+    assert_eq!(retire(&["k8smaster1"]), [""; 0]);
+    assert_eq!(retire(&["k8smaster1", "k8smaster3"]), ["KH0406? hosts.k8smaster2"]);
+    assert_eq!(retire(&["k8smaster1", "k8smaster2", "k8smaster3"]), ["KH0400 hosts.k8smaster1.state"]);
+    assert_eq!(retire(&["k8setcd1", "k8setcd2", "k8setcd3"]), ["KH0400 hosts.k8setcd1.state"]);
+    assert_eq!(retire(&["k8svrrp1"]), ["KH0407? hosts.k8svrrp2"]);
+    assert_eq!(retire(&["k8svrrp1", "k8svrrp2"]), ["KH0400 loadBalancer.mode"]);
+    // Before the cluster runs there is nothing to leave.
+    assert_eq!(after(|c| c.retire(&["k8sworker1"])), ["KH0419? hosts.k8sworker1.state cluster.state"]);
+}
+
+#[test]
+fn those_that_stay_are_a_majority_of_the_members() {
+    let retire = |members: u32, names: &'static [&'static str]| {
+        after(move |c| {
+            c.state = ClusterState::Running;
+            c.hosts.extend(
+                (4..=members)
+                    .map(|i| host(&format!("k8setcd{i}"), &format!("192.168.13.{}", 100 + i), Role::Etcd)),
+            );
+            if members == 2 {
+                without(&["k8setcd3"])(c);
+            }
+            c.retire(names);
+        })
+    };
+    assert_eq!(retire(3, &["k8setcd1"]), ["KH0404? hosts.k8setcd3"]);
+    assert_eq!(retire(4, &["k8setcd1"]), [""; 0]);
+    assert_eq!(retire(5, &["k8setcd1", "k8setcd2"]), [""; 0]);
+    assert_eq!(
+        retire(3, &["k8setcd1", "k8setcd2"]),
+        ["KH0403? hosts.k8setcd3", "KH0420 hosts.k8setcd1.state hosts.k8setcd2.state"]
+    );
+    // Half is no majority, new members beside them or not.
+    assert_eq!(
+        retire(6, &["k8setcd1", "k8setcd2", "k8setcd3"]),
+        ["KH0420 hosts.k8setcd1.state hosts.k8setcd2.state hosts.k8setcd3.state"]
+    );
+    assert_eq!(
+        retire(4, &["k8setcd1", "k8setcd2"]),
+        ["KH0404? hosts.k8setcd4", "KH0420 hosts.k8setcd1.state hosts.k8setcd2.state"]
+    );
+    // From two to one there is no other way.
+    assert_eq!(retire(2, &["k8setcd2"]), ["KH0403? hosts.k8setcd1", "KH0420? hosts.k8setcd2.state"]);
+}
+
+#[test]
+fn a_retired_host_keeps_its_name_and_address() {
     assert_eq!(
         after(|c| {
-            for host in ["k8setcd1", "k8setcd2", "k8setcd3"] {
-                c.host(host).state = HostState::Retired;
-            }
+            c.state = ClusterState::Running;
+            c.retire(&["k8sworker3"]);
+            c.hosts.push(host("k8sworker4", "192.168.13.67", Role::Worker));
         }),
-        ["KH0400 hosts"]
+        [
+            "KH0223 hosts.k8sworker4.address hosts.k8sworker3.address",
+            "KH0227 hosts.k8sworker4.ssh.address hosts.k8sworker3.ssh.address"
+        ]
+    );
+    assert_eq!(
+        after(|c| {
+            c.state = ClusterState::Running;
+            c.retire(&["k8sworker3"]);
+            c.load_balancer.vips = vec![vip("192.168.13.67/24", 70)];
+        }),
+        ["KH0306 loadBalancer.vips.0.address hosts.k8sworker3.address"]
+    );
+    // What only concerns a member is not asked of it.
+    assert_eq!(
+        after(|c| {
+            c.state = ClusterState::Running;
+            c.retire(&["k8smaster3"]);
+            c.retired[0].addresses.cluster = vec![ip("2001:db8::3")];
+            c.retired[0].node_name = "n".repeat(70);
+        }),
+        [""; 0]
     );
 }
 
