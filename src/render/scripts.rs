@@ -12,13 +12,22 @@ macro_rules! parts {
 }
 
 /// The parts that scripts include.
-const PARTS: &[(&str, &str)] = parts!["prelude.sh", "host.sh", "compare.sh", "probe.sh", "operator/fleet.sh"];
+const PARTS: &[(&str, &str)] = parts![
+    "prelude.sh",
+    "host.sh",
+    "compare.sh",
+    "probe.sh",
+    "operator/fleet.sh",
+    "operator/gates.sh",
+    "operator/steps.sh",
+];
 const HOST: &[(&str, &str)] = parts!["install.sh", "up.sh", "verify.sh", "rollback.sh", "uninstall.sh"];
 const OPERATOR: &[(&str, &str)] = parts![
     "operator/bring-up.sh",
     "operator/distribute.sh",
     "operator/label-workers.sh",
     "operator/open-joins.sh",
+    "operator/rollout.sh",
     "operator/verify-cluster.sh",
 ];
 const ETCD: &[(&str, &str)] = parts!["etcd/khagen-etcd-restore", "etcd/khagen-etcd-snapshot"];
