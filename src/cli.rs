@@ -60,10 +60,22 @@ pub struct Build {
     /// Say what would be issued and written; write nothing. Exit 2 if anything would be
     #[arg(long)]
     pub dry_run: bool,
+    /// Write the review tree only; needs no key. Exit 6 where something would have to be issued
+    #[arg(long, conflicts_with_all = ["dry_run", "diff"])]
+    pub review: bool,
+    /// Compare the last output with what would be built now; write nothing. Exit 2 if they differ
+    #[arg(long, conflicts_with = "dry_run")]
+    pub diff: bool,
+    /// With --diff, write the steps to this file, for rollout.sh of the operator bundle
+    #[arg(long, value_name = "FILE", requires = "diff")]
+    pub rollout: Option<PathBuf>,
+    /// With --diff, plan steps that stop etcd as a whole, as a cluster of one or two members must
+    #[arg(long, requires = "diff")]
+    pub accept_outage: bool,
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
-    /// How the result is written
+    /// How the result is written; markdown and html with --diff only
     #[arg(long, value_enum, default_value_t = BuildFormat::Text)]
     pub format: BuildFormat,
     /// Print errors and warnings only
@@ -158,4 +170,8 @@ pub enum BuildFormat {
     Text,
     /// JSON
     Json,
+    /// With --diff, for a comment on a pull request
+    Markdown,
+    /// With --diff, a self-contained page
+    Html,
 }

@@ -1,19 +1,25 @@
 //! `khagen build`: check, then every cluster through the pipeline.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use super::check::{checked, is_invalid};
 use super::report::{self, Detail};
 use super::{Exit, Failure, Streams};
-use crate::cli::{Build, BuildFormat};
+use crate::cli::{Build, BuildFormat, DiffFormat};
 use crate::diag;
+use crate::diff::change::{Diff, Issue, SCHEMA};
+use crate::diff::rollout;
 use crate::env::Env;
 use crate::fs::Sync;
-use crate::output::OutputError;
+use crate::model::Inventory;
+use crate::output::{self, OutputError};
 use crate::pipeline::{self, BuildError, BundleChange, Options, Outcome};
 use crate::pki::{Action, IssueError};
 use crate::render::bundles::RenderError;
 use crate::render::overview::date;
+use crate::snapshot::{self, Memory, Snapshot, SnapshotError};
 
 /// Runs the command.
 pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
@@ -28,6 +34,12 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
         return Ok(Exit::Invalid);
     }
     let Some(inventory) = &checked.inventory else { return Ok(Exit::Invalid) };
+    if args.diff {
+        return diff(args, inventory, &env, streams);
+    }
+    if matches!(args.format, BuildFormat::Markdown | BuildFormat::Html) {
+        return Err(Failure::because(Exit::Usage, "--format markdown and html are for --diff"));
+    }
     let text = args.format == BuildFormat::Text && !args.quiet;
     if text {
         let documents = checked.sources.ids().count();
@@ -55,8 +67,15 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
                 streams.err(&format!("\rpacking {done} of {total}{}", if done == total { "\n" } else { "" }));
             }
         };
-        let outcome = pipeline::build(cluster, &out, &env, options, &mut progress).map_err(failure)?;
-        if text {
+        let outcome = if args.review {
+            pipeline::review(cluster, &out, &env, options.sync)
+        } else {
+            pipeline::build(cluster, &out, &env, options, &mut progress)
+        };
+        let outcome = outcome.map_err(failure)?;
+        if text && args.review {
+            streams.out(&report::review(&outcome));
+        } else if text {
             streams.out(&report::text(&outcome, detail, args.dry_run, streams.out_colour()));
         }
         streams.err(&report::due(&outcome));
@@ -65,7 +84,7 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     if args.format == BuildFormat::Json {
         streams.out(&report::json(&outcomes, args.dry_run));
     }
-    if text {
+    if text && !args.review {
         streams.out(&closing(&outcomes, args));
     }
     let pending = outcomes.iter().any(|o| {
@@ -73,6 +92,47 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
             || o.bundles.iter().any(|b| b.change != BundleChange::Unchanged)
     });
     Ok(if args.dry_run && pending { Exit::Changes } else { Exit::Done })
+}
+
+/// Compares the last output with what would be built; a cluster that was never built is new as a whole.
+fn diff(args: &Build, inventory: &Inventory, env: &Env, streams: &mut Streams) -> Result<Exit, Failure> {
+    let unreadable = |e: SnapshotError| Failure::new(Exit::Error, &e);
+    let options = rollout::Options { accept_outage: args.accept_outage, ..rollout::Options::default() };
+    let nothing: Arc<dyn Snapshot> = Arc::new(Memory::new([]));
+    let former = match output::is_there(&args.output) {
+        true => snapshot::open(&args.output.display().to_string()).map_err(unreadable)?.clusters,
+        false => BTreeMap::new(),
+    };
+    let mut clusters = Vec::new();
+    let mut folders = BTreeSet::new();
+    for cluster in &inventory.clusters {
+        let folder = cluster.folder.clone().unwrap_or_default();
+        let out = args.output.join(&folder);
+        let preview = pipeline::preview(cluster, &out, env).map_err(failure)?;
+        let old = former.get(&folder).unwrap_or(&nothing);
+        let mut found =
+            crate::diff::compare(&folder, &**old, &preview.bundles, None, options).map_err(unreadable)?;
+        pipeline::pass(&mut found, &preview.passing);
+        found.issues = preview
+            .issues
+            .into_iter()
+            .map(|d| Issue { id: d.id.as_str().to_owned(), reason: d.reason })
+            .collect();
+        clusters.push(found);
+        folders.insert(folder);
+    }
+    for (folder, old) in former.iter().filter(|(folder, _)| !folders.contains(*folder)) {
+        clusters.push(crate::diff::compare(folder, &**old, &*nothing, None, options).map_err(unreadable)?);
+    }
+    let (old, new) = (args.output.display().to_string(), args.inventory.display().to_string());
+    let diff = Diff { schema: SCHEMA, old, new, clusters };
+    let format = match args.format {
+        BuildFormat::Text => DiffFormat::Text,
+        BuildFormat::Json => DiffFormat::Json,
+        BuildFormat::Markdown => DiffFormat::Markdown,
+        BuildFormat::Html => DiffFormat::Html,
+    };
+    super::diff::finish(&diff, format, args.verbose, args.rollout.as_deref(), streams)
 }
 
 /// What the store means for the person, and what to do next.
@@ -106,7 +166,8 @@ fn failure(error: BuildError) -> Failure {
     let exit = match &error {
         BuildError::Founding { .. } => Exit::Invalid,
         BuildError::OtherStore { .. } => Exit::Integrity,
-        BuildError::Expired { .. } => Exit::Precondition,
+        BuildError::Expired { .. } | BuildError::MustIssue { .. } => Exit::Precondition,
+        BuildError::Snapshot(_) => Exit::Bug,
         BuildError::Store(e) | BuildError::Issue(IssueError::Store(e)) if e.is_integrity() => Exit::Integrity,
         BuildError::Pack(_) => Exit::Integrity,
         BuildError::Render(RenderError::TwoOwners { .. }) => Exit::Invalid,
@@ -142,6 +203,12 @@ fn failure(error: BuildError) -> Failure {
             failure.help(
                 "remove their folders below the store's objects/ to have the next build issue them again",
             )
+        }
+        BuildError::MustIssue { decisions, .. } => {
+            for d in decisions {
+                failure.message.push_str(&format!("\n  {}: {}", d.id, d.reason));
+            }
+            failure.help("run `khagen build` where the keys are, and commit the store's public part with the review tree")
         }
         BuildError::Render(RenderError::TwoOwners { .. }) => failure.help(
             "khagen writes that file itself: take it out of the inventory's `files`, or give it another path",

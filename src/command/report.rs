@@ -115,6 +115,21 @@ fn decisions(out: &mut String, outcome: &Outcome, detail: Detail, dry_run: bool)
     }
 }
 
+/// What a review build wrote.
+pub fn review(outcome: &Outcome) -> String {
+    let folder = outcome.output.join("review");
+    if outcome.written == 0 && outcome.removed == 0 {
+        return format!("cluster {}: {} is what the inventory builds\n", outcome.cluster, folder.display());
+    }
+    format!(
+        "cluster {}: {}: {} files written, {} removed; bundles are as they were\n",
+        outcome.cluster,
+        folder.display(),
+        outcome.written,
+        outcome.removed
+    )
+}
+
 /// Certificates that come to their end, for standard error.
 pub fn due(outcome: &Outcome) -> String {
     let mut out = String::new();

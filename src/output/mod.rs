@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use crate::fs::{self, FsError, Lock, Sync};
 use record::{BUILD_JSON, BuildRecord};
 
+/// What may lie in an output folder that has no record: a review tree of `--review`, our leftovers, and what a fresh file
+/// system has.
+const OWN: [&str; 4] = ["review", WORK, PREVIOUS, "lost+found"];
 const WORK: &str = ".khagen";
 const PREVIOUS: &str = ".previous";
 /// How long to wait for another khagen that works on the same folder.
@@ -204,6 +207,11 @@ impl Output {
     }
 }
 
+/// Whether there is anything at a path that could be an output.
+pub fn is_there(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Reads the record of an output folder; `None` where there is no folder or an empty one.
 ///
 /// # Errors
@@ -218,9 +226,7 @@ pub fn read_record(dir: &Path) -> Result<Option<BuildRecord>, OutputError> {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(e) => return Err(FsError::io("read", dir, e).into()),
             };
-            // A fresh file system has lost+found; our own leftovers have been dealt with before.
-            let foreign =
-                entries.any(|e| e.is_ok_and(|e| e.file_name() != "lost+found" && e.file_name() != WORK));
+            let foreign = entries.any(|e| e.is_ok_and(|e| !OWN.iter().any(|own| e.file_name() == *own)));
             if foreign { Err(OutputError::Foreign(dir.to_owned())) } else { Ok(None) }
         }
         Err(e) => Err(FsError::io("read", &path, e).into()),

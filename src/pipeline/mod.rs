@@ -1,11 +1,21 @@
 //! One cluster from plan to output: settle, issue, render, pack, replace. Reading and checking come before, printing after.
 //!
+//! Three ways: [`build`] does all of it, [`review()`] writes the review tree and needs no key, [`preview()`] writes nothing.
 //! The store is written and synced before the output, so that no bundle ever carries a key that is not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod dry_run;
+mod prepared;
+mod preview;
+mod review;
+
+pub use preview::{Preview, pass, preview};
+pub use review::review;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use prepared::{How, Prepared, guard_against_other_store, prepare};
 use rayon::prelude::*;
 
 use crate::content::{Content, ObjectId};
@@ -15,13 +25,13 @@ use crate::ledger::Ledger;
 use crate::model::{Cluster, Host};
 use crate::output::record::{BUILD_JSON, BuildRecord, BundleRecord, SCHEMA};
 use crate::output::{Output, OutputError};
-use crate::pack::bundle::{Bundle, OPERATOR, hex, symbolic_text};
+use crate::pack::bundle::Bundle;
 use crate::pack::tarball::{self, PackError, Ready, Secrets, Tarball};
-use crate::pki::due::{self, Due, DueState};
-use crate::pki::{Action, Decision, IssueError, Store, StoreError, decide, issue};
-use crate::plan::{FileLayer, certs, founding};
+use crate::pki::due::Due;
+use crate::pki::{Action, Decision, IssueError, Store, StoreError};
+use crate::plan::{certs, founding};
 use crate::render::bundles::{RenderError, Shared};
-use crate::render::{images, overview, retired};
+use crate::render::overview;
 use crate::secret::Secret;
 
 /// How many hosts are packed at a time: enough for every core, few enough that memory does not grow with the cluster.
@@ -120,6 +130,17 @@ pub enum BuildError {
         /// Whether the store had nothing at all.
         store_is_new: bool,
     },
+    /// A review build cannot make keys.
+    #[error("cluster {cluster}: {} would have to be issued, which a review build cannot do", decisions.len())]
+    MustIssue {
+        /// The cluster's name.
+        cluster: String,
+        /// What, and why.
+        decisions: Vec<Decision>,
+    },
+    /// What would be built could not be read back.
+    #[error(transparent)]
+    Snapshot(crate::snapshot::SnapshotError),
     /// Certificates have expired.
     #[error("{} of cluster {cluster} expired", due.len())]
     Expired {
@@ -174,51 +195,12 @@ pub fn build(
     options: Options,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Outcome, BuildError> {
-    let mut store = Store::open(&cluster.dir.join("secrets"))?;
-    let store_is_new = store.is_empty();
-    let former = crate::output::read_record(out)?;
-    guard_against_other_store(&store, former.as_ref(), out)?;
-
-    let ledger = founding::settle(cluster, store.ledger(), &fresh_id(env)?)
-        .map_err(|changes| BuildError::Founding { cluster: cluster.name.clone(), changes })?;
-    let first = ledger.founding.as_ref().map(|f| f.first_control_plane.clone()).unwrap_or_default();
-    let (requests, secrets) = (certs::certificates(cluster, &first), certs::secrets(cluster));
-    let decisions = if options.dry_run {
-        decide::decide(&requests, &secrets, &store)?
-    } else {
-        issue::issue(&requests, &secrets, &mut store, env)?
-    };
-    let mut due = due::due(&store, cluster.pki.renew_before_days, env.now());
-    due.retain(|d| requests.iter().any(|r| r.id == d.id));
-    let expired: Vec<Due> = due.iter().filter(|d| d.state == DueState::Expired).cloned().collect();
-    if !expired.is_empty() {
-        return Err(BuildError::Expired { cluster: cluster.name.clone(), due: expired });
-    }
-    let mut outcome = Outcome {
-        cluster: cluster.name.clone(),
-        store: store.dir().to_owned(),
-        store_is_new,
-        output: out.to_owned(),
-        decisions,
-        due,
-        notes: store.notes().to_vec(),
-        bundles: Vec::new(),
-        written: 0,
-        removed: 0,
-    };
+    let how = if options.dry_run { How::Decide } else { How::Issue };
+    let Prepared { mut store, mut ledger, requests, former, mut outcome } = prepare(cluster, out, env, how)?;
     if options.dry_run && outcome.decisions.iter().any(|d| d.action == Action::Issue) {
         // What a bundle will hold is not known before its certificates are issued; which hosts change is.
-        plan_only(cluster, &ledger, former.as_ref(), &requests, &mut outcome)?;
+        dry_run::plan_only(cluster, &ledger, former.as_ref(), &requests, &mut outcome)?;
         return Ok(outcome);
-    }
-
-    let mut ledger = ledger;
-    if let Some(founding) = &mut ledger.founding {
-        founding.ca_fingerprints = certs::authorities(cluster)
-            .into_iter()
-            .chain([certs::SERVICE_ACCOUNT])
-            .filter_map(|ca| Some((ca.to_owned(), store.fingerprint(&ObjectId::new(ca))?.to_owned())))
-            .collect();
     }
     let rendered_ledger = ledger.clone();
     let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;
@@ -327,7 +309,7 @@ pub fn build(
             .collect::<Result<_, BuildError>>()?;
         for (i, (bundle, tarball)) in batch.iter().zip(packed) {
             output.put(&tarball_path(&bundle.name), &tarball.bytes, 0o600)?;
-            write_review(&mut output, &bundle, &store)?;
+            review::write_bundle(&mut output, &bundle, &store)?;
             records.insert(
                 bundle.name.clone(),
                 BundleRecord {
@@ -343,7 +325,7 @@ pub fn build(
         progress(done, total);
     }
     let mut texts = shared.review_files();
-    texts.extend(grouped.iter().map(|(path, content)| (path.clone(), symbolic_text(content, &store))));
+    texts.extend(review::symbolic(grouped, &store));
     finish(cluster, &rendered_ledger, &requests, &store, texts, &records, &mut output)?;
     (outcome.written, outcome.removed) = output.pending();
     outcome.output = output.dir().to_owned();
@@ -364,32 +346,6 @@ struct Passed {
     grouped: Vec<(String, Arc<Content>)>,
 }
 
-/// A random cluster id; used only by a cluster that has none.
-fn fresh_id(env: &Env) -> Result<String, EnvError> {
-    let mut bytes = [0; 16];
-    env.fill(&mut bytes)?;
-    Ok(hex(&bytes))
-}
-
-/// An output that other keys made must not be replaced silently: its cluster may be running on them.
-fn guard_against_other_store(
-    store: &Store,
-    former: Option<&BuildRecord>,
-    out: &Path,
-) -> Result<(), BuildError> {
-    let ca = ObjectId::new(certs::KUBERNETES_CA);
-    match former {
-        Some(record) if store.fingerprint(&ca) != Some(&record.ca_fingerprint) => {
-            Err(BuildError::OtherStore {
-                output: out.to_owned(),
-                store: store.dir().to_owned(),
-                store_is_new: store.is_empty(),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
 fn tarball_path(name: &str) -> String {
     format!("bundles/{name}.tar.gz")
 }
@@ -404,31 +360,6 @@ fn roles_of(cluster: &Cluster, name: &str) -> String {
         .unwrap_or_else(|| "operator".to_owned())
 }
 
-/// The review tree's part of one bundle.
-fn write_review(output: &mut Output, bundle: &Bundle, store: &Store) -> Result<(), OutputError> {
-    let folder =
-        if bundle.name == OPERATOR { "operator".to_owned() } else { format!("hosts/{}", bundle.name) };
-    let mut wanted = vec![format!("review/{folder}/FILES"), format!("review/{folder}/BUNDLE.json")];
-    output.put_if_changed(&wanted[0], bundle.files_list(store).as_bytes(), 0o644)?;
-    output.put_if_changed(&wanted[1], bundle.head_text().as_bytes(), 0o644)?;
-    for file in &bundle.files {
-        if matches!(file.layer, FileLayer::Shared(_)) {
-            continue;
-        }
-        if let Some(path) = file.review_path(&bundle.name) {
-            let path = format!("review/{path}");
-            output.put_if_changed(&path, symbolic_text(&file.content, store).as_bytes(), 0o644)?;
-            wanted.push(path);
-        }
-    }
-    for stale in output.list(&format!("review/{folder}")) {
-        if !wanted.contains(&stale) {
-            output.remove(&stale);
-        }
-    }
-    Ok(())
-}
-
 /// What is written once per build: shared files, pages, sums, the record; and the removal of what no host has any more.
 fn finish(
     cluster: &Cluster,
@@ -439,29 +370,16 @@ fn finish(
     records: &BTreeMap<String, BundleRecord>,
     output: &mut Output,
 ) -> Result<(), BuildError> {
-    let images = images::images(cluster);
-    let page =
-        overview::cluster_page(cluster, ledger, requests, store, &images).map_err(RenderError::from)?;
-    let json = overview::cluster_json(cluster, ledger, requests, store, &images);
-    let mut files = shared;
-    files.push(("CLUSTER.md".to_owned(), page));
-    files.push(("cluster.json".to_owned(), json));
-    for (path, text) in &files {
-        output.put_if_changed(&format!("review/{path}"), text.as_bytes(), 0o644)?;
-    }
-    let wanted: BTreeSet<String> = files.iter().map(|(path, _)| format!("review/{path}")).collect();
+    review::write_shared(cluster, ledger, requests, store, shared, output)?;
     let gone = output
         .record()
         .map(|r| r.bundles.keys().filter(|name| !records.contains_key(*name)).cloned().collect());
     let gone: Vec<String> = gone.unwrap_or_default();
-    let mut stale = output.list("review/shared");
-    stale.retain(|path| !wanted.contains(path));
     for name in gone {
-        stale.extend(output.list(&format!("review/hosts/{name}")));
-        stale.push(tarball_path(&name));
-    }
-    for path in stale {
-        output.remove(&path);
+        for path in output.list(&format!("review/hosts/{name}")) {
+            output.remove(&path);
+        }
+        output.remove(&tarball_path(&name));
     }
     let founding = ledger.founding.as_ref();
     let record = BuildRecord {
@@ -481,50 +399,5 @@ fn finish(
     output.put_if_changed(".gitignore", b"/bundles/\n/.previous/\n/.khagen/\n", 0o644)?;
     output.put_if_changed("SHA256SUMS", sums.as_bytes(), 0o644)?;
     output.put_if_changed(BUILD_JSON, record.to_json().as_bytes(), 0o644)?;
-    Ok(())
-}
-
-/// A dry run before certificates exist: a host changes if one of its certificates is issued or it is new.
-fn plan_only(
-    cluster: &Cluster,
-    ledger: &Ledger,
-    former: Option<&BuildRecord>,
-    requests: &[crate::plan::CertRequest],
-    outcome: &mut Outcome,
-) -> Result<(), BuildError> {
-    let issued: Vec<&ObjectId> =
-        outcome.decisions.iter().filter(|d| d.action == Action::Issue).map(|d| &d.id).collect();
-    let ca_issued = issued.iter().any(|id| id.as_str().starts_with("ca/"));
-    for host in &cluster.hosts {
-        let own = requests.iter().any(|r| r.host.as_ref() == Some(&host.fqdn) && issued.contains(&&r.id));
-        let known = former.and_then(|f| f.bundles.get(&host.fqdn)).cloned();
-        let change = match known {
-            None => BundleChange::New,
-            Some(_) if own || ca_issued => BundleChange::Changed,
-            Some(_) => BundleChange::Unchanged,
-        };
-        let mut record = known.unwrap_or_default();
-        let generation = ledger.hosts.get(&host.fqdn).map_or(0, |r| r.generation);
-        record.generation = if change == BundleChange::Unchanged { generation } else { generation + 1 };
-        let roles = roles_of(cluster, &host.fqdn);
-        outcome.bundles.push(BundleOutcome { name: host.fqdn.clone(), roles, change, record });
-    }
-    // These hold nothing that is issued, so what becomes of them is known.
-    for host in &cluster.retired {
-        let digest = retired::digest(cluster, ledger, host)?;
-        let kept = ledger.hosts.get(&host.fqdn);
-        let (generation, same) = kept.map_or((0, false), |r| (r.generation, r.digest == digest));
-        let known = former.and_then(|f| f.bundles.get(&host.fqdn)).cloned();
-        let change = match (same, &known) {
-            (_, None) => BundleChange::New,
-            (false, _) => BundleChange::Changed,
-            (true, _) => BundleChange::Unchanged,
-        };
-        let mut record = known.unwrap_or_default();
-        record.generation = if same { generation } else { generation + 1 };
-        let roles = roles_of(cluster, &host.fqdn);
-        outcome.bundles.push(BundleOutcome { name: host.fqdn.clone(), roles, change, record });
-    }
-    outcome.bundles.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(())
 }

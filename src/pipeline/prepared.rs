@@ -1,0 +1,115 @@
+//! What every way of building does first: open the store, settle the ledger, decide what is issued, and issue it in memory.
+
+use std::path::Path;
+
+use super::{BuildError, Outcome};
+use crate::content::ObjectId;
+use crate::env::{Env, EnvError};
+use crate::ledger::Ledger;
+use crate::model::Cluster;
+use crate::output::record::BuildRecord;
+use crate::pack::bundle::hex;
+use crate::pki::due::{self, Due, DueState};
+use crate::pki::store::Access;
+use crate::pki::{Action, Store, decide, issue};
+use crate::plan::{CertRequest, certs, founding};
+
+/// How much of the store is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Decide only; nothing is issued.
+    Decide,
+    /// Decide only, and without any key.
+    Public,
+    /// Decide and issue, in memory.
+    Issue,
+}
+
+/// A cluster that can be rendered.
+pub(super) struct Prepared {
+    /// With what was issued, not saved.
+    pub(super) store: Store,
+    /// Settled, with the CAs' fingerprints.
+    pub(super) ledger: Ledger,
+    /// All certificates of the cluster.
+    pub(super) requests: Vec<CertRequest>,
+    /// The former output's record.
+    pub(super) former: Option<BuildRecord>,
+    /// What there is to tell so far.
+    pub(super) outcome: Outcome,
+}
+
+impl Prepared {
+    /// Whether anything is to be issued, or was.
+    pub(super) fn issues(&self) -> bool {
+        self.outcome.decisions.iter().any(|d| d.action == Action::Issue)
+    }
+}
+
+pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Result<Prepared, BuildError> {
+    let access = if how == How::Public { Access::Public } else { Access::Full };
+    let mut store = Store::open_with(&cluster.dir.join("secrets"), access)?;
+    let store_is_new = store.is_empty();
+    let former = crate::output::read_record(out)?;
+    guard_against_other_store(&store, former.as_ref(), out)?;
+    let mut ledger = founding::settle(cluster, store.ledger(), &fresh_id(env)?)
+        .map_err(|changes| BuildError::Founding { cluster: cluster.name.clone(), changes })?;
+    let first = ledger.founding.as_ref().map(|f| f.first_control_plane.clone()).unwrap_or_default();
+    let (requests, secrets) = (certs::certificates(cluster, &first), certs::secrets(cluster));
+    let decisions = match how {
+        How::Issue => issue::issue(&requests, &secrets, &mut store, env)?,
+        How::Decide | How::Public => decide::decide(&requests, &secrets, &store)?,
+    };
+    let mut due = due::due(&store, cluster.pki.renew_before_days, env.now());
+    due.retain(|d| requests.iter().any(|r| r.id == d.id));
+    let expired: Vec<Due> = due.iter().filter(|d| d.state == DueState::Expired).cloned().collect();
+    if !expired.is_empty() {
+        return Err(BuildError::Expired { cluster: cluster.name.clone(), due: expired });
+    }
+    if let Some(founding) = &mut ledger.founding {
+        founding.ca_fingerprints = certs::authorities(cluster)
+            .into_iter()
+            .chain([certs::SERVICE_ACCOUNT])
+            .filter_map(|ca| Some((ca.to_owned(), store.fingerprint(&ObjectId::new(ca))?.to_owned())))
+            .collect();
+    }
+    let outcome = Outcome {
+        cluster: cluster.name.clone(),
+        store: store.dir().to_owned(),
+        store_is_new,
+        output: out.to_owned(),
+        decisions,
+        due,
+        notes: store.notes().to_vec(),
+        bundles: Vec::new(),
+        written: 0,
+        removed: 0,
+    };
+    Ok(Prepared { store, ledger, requests, former, outcome })
+}
+
+/// A random cluster id; used only by a cluster that has none.
+fn fresh_id(env: &Env) -> Result<String, EnvError> {
+    let mut bytes = [0; 16];
+    env.fill(&mut bytes)?;
+    Ok(hex(&bytes))
+}
+
+/// An output that other keys made must not be replaced silently: its cluster may be running on them.
+pub(super) fn guard_against_other_store(
+    store: &Store,
+    former: Option<&BuildRecord>,
+    out: &Path,
+) -> Result<(), BuildError> {
+    let ca = ObjectId::new(certs::KUBERNETES_CA);
+    match former {
+        Some(record) if store.fingerprint(&ca) != Some(&record.ca_fingerprint) => {
+            Err(BuildError::OtherStore {
+                output: out.to_owned(),
+                store: store.dir().to_owned(),
+                store_is_new: store.is_empty(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
