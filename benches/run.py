@@ -123,4 +123,5 @@ def main():
             measure(hosts, pathlib.Path(scratch))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -85,6 +85,8 @@ pub trait Snapshot: Send + Sync {
 pub enum Identity {
     /// The ledger's digest of the symbolic content.
     Content(String),
+    /// SHA-256 of the tarball.
+    Packed(String),
     /// Git's object ids of the host's folder and of the shared one.
     Git(String),
 }

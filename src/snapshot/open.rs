@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::git::{Repository, Rev};
 use super::tarball::{MAX_PACKED, Tarballs};
 use super::tree::Folder;
@@ -44,7 +46,7 @@ pub fn open(name: &str) -> Result<Opened, SnapshotError> {
     let meta = std::fs::metadata(&path).map_err(|e| SnapshotError::one(name, plain(&e)))?;
     if meta.is_file() {
         let bytes = packed(&path)?;
-        let tarballs = Tarballs::new(vec![(name.to_owned(), bytes)])?;
+        let tarballs = Tarballs::one(name, bytes)?;
         let clusters = BTreeMap::from([(String::new(), Arc::new(tarballs) as Arc<dyn Snapshot>)]);
         return Ok(Opened { name: name.to_owned(), side: Side::Some, clusters });
     }
@@ -107,10 +109,13 @@ fn cluster_in(path: &Path) -> Result<Option<Arc<dyn Snapshot>>, SnapshotError> {
         let found = tarballs_in(&folder);
         if !found.is_empty() {
             let packed = found
-                .into_iter()
-                .map(|p| Ok((p.display().to_string(), packed(&p)?)))
-                .collect::<Result<_, SnapshotError>>()?;
-            return Ok(Some(Arc::new(Tarballs::new(packed)?)));
+                .into_par_iter()
+                .map(|p| {
+                    let name = p.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".tar.gz"));
+                    Ok((name.unwrap_or_default().to_owned(), packed(&p)?))
+                })
+                .collect::<Result<Vec<_>, SnapshotError>>()?;
+            return Ok(Some(Arc::new(Tarballs::new(packed))));
         }
     }
     Ok(None)
@@ -142,12 +147,21 @@ pub fn packed(path: &Path) -> Result<Vec<u8>, SnapshotError> {
     Ok(bytes)
 }
 
-/// The record's digests of content; a missing or foreign record only costs time.
+/// The record's digests of content, of bundles that lie there as it says; without one all texts are read. A review tree that
+/// came without its bundles, from somebody's branch, is always read.
 fn identities(output: &Path) -> BTreeMap<Arc<str>, Identity> {
     let text = std::fs::read_to_string(output.join(BUILD_JSON)).unwrap_or_default();
     let record = BuildRecord::parse(&text);
     let bundles = record.map(|r| r.bundles).unwrap_or_default();
-    bundles.into_iter().map(|(name, b)| (Arc::from(name), Identity::Content(b.content_sha256))).collect()
+    let is_there = |name: &str, size: u64| {
+        let path = output.join(format!("bundles/{name}.tar.gz"));
+        std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && m.len() == size)
+    };
+    bundles
+        .into_iter()
+        .filter(|(name, b)| is_there(name, b.size))
+        .map(|(name, b)| (Arc::from(name), Identity::Content(b.content_sha256)))
+        .collect()
 }
 
 /// The review trees of a commit: those below the path, or, without one, those of the folder `out` if it has any.

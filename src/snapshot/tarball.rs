@@ -430,33 +430,35 @@ fn fingerprint(secret: &[u8], key: Option<&key::FingerprintKey>) -> Option<Strin
     }
 }
 
-/// Tarballs of one cluster.
+/// Tarballs of one cluster, unpacked when they are asked for.
 pub struct Tarballs {
     names: BTreeMap<Arc<str>, Option<Identity>>,
     packed: BTreeMap<Arc<str>, Vec<u8>>,
 }
 
 impl Tarballs {
-    /// Takes packed bundles, each with the name that its problems are told by.
+    /// Takes packed bundles by the names that their files have.
+    pub fn new(packed: Vec<(String, Vec<u8>)>) -> Tarballs {
+        let mut tarballs = Tarballs { names: BTreeMap::new(), packed: BTreeMap::new() };
+        for (name, bytes) in packed {
+            let name: Arc<str> = Arc::from(name);
+            tarballs.names.insert(name.clone(), Some(Identity::Packed(digest(&bytes))));
+            tarballs.packed.insert(name, bytes);
+        }
+        tarballs
+    }
+
+    /// A single tarball, whatever its file is called.
     ///
     /// # Errors
-    /// When one is hostile, damaged, or there twice.
-    pub fn new(packed: Vec<(String, Vec<u8>)>) -> Result<Tarballs, SnapshotError> {
-        let mut tarballs = Tarballs { names: BTreeMap::new(), packed: BTreeMap::new() };
-        let mut problems = Vec::new();
-        for (label, bytes) in packed {
-            match unpack(&label, &bytes) {
-                Ok(unpacked) => {
-                    let name: Arc<str> = Arc::from(unpacked.name.as_str());
-                    if tarballs.packed.insert(name.clone(), bytes).is_some() {
-                        problems.push(problem(&label, "", format!("is another tarball of {name}")));
-                    }
-                    tarballs.names.insert(name, None);
-                }
-                Err(e) => problems.extend(e.problems),
-            }
-        }
-        SnapshotError::all(problems).map_or(Ok(tarballs), Err)
+    /// When it is hostile or damaged.
+    pub fn one(label: &str, packed: Vec<u8>) -> Result<Tarballs, SnapshotError> {
+        let name = unpack(label, &packed)?.name;
+        Ok(Tarballs::new(vec![(name, packed)]))
+    }
+
+    fn packed(&self, name: &str) -> Result<&[u8], SnapshotError> {
+        self.packed.get(name).map(Vec::as_slice).ok_or_else(|| SnapshotError::no_bundle(name))
     }
 }
 
@@ -465,12 +467,29 @@ impl Snapshot for Tarballs {
         &self.names
     }
 
+    /// MANIFEST.json is among the first entries, so that little is unpacked for it.
     fn head(&self, name: &str) -> Result<Head, SnapshotError> {
-        Ok(self.bundle(name)?.head)
+        let gz = flate2::bufread::GzDecoder::new(self.packed(name)?).take(MAX_UNPACKED);
+        let fail = |what: String| SnapshotError::one(format!("{name}: MANIFEST.json"), what);
+        let wanted = format!("{name}/MANIFEST.json");
+        let mut archive = tar::Archive::new(gz);
+        let entries = archive.entries().map_err(|e| fail(e.to_string()))?;
+        for entry in entries.raw(true).take(MAX_ENTRIES) {
+            let mut entry = entry.map_err(|e| fail(e.to_string()))?;
+            if *entry.path_bytes() == *wanted.as_bytes() && entry.size() <= MAX_ENTRY {
+                let mut text = String::new();
+                entry.read_to_string(&mut text).map_err(|e| fail(e.to_string()))?;
+                return Head::parse(&text).map_err(fail);
+            }
+        }
+        Err(fail("is missing".to_owned()))
     }
 
     fn bundle(&self, name: &str) -> Result<Bundle, SnapshotError> {
-        let packed = self.packed.get(name).ok_or_else(|| SnapshotError::no_bundle(name))?;
-        Ok(read(&unpack(name, packed)?)?.bundle)
+        let unpacked = unpack(name, self.packed(name)?)?;
+        if unpacked.name != name {
+            return Err(SnapshotError::one(name, format!("is the bundle of {}", unpacked.name)));
+        }
+        Ok(read(&unpacked)?.bundle)
     }
 }
