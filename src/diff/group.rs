@@ -146,10 +146,29 @@ pub fn group(found: Vec<Found>, own: &BTreeMap<Arc<str>, Own>) -> Vec<Change> {
             .cmp(&a.class())
             .then_with(|| a.minor.cmp(&b.minor))
             .then_with(|| a.file.cmp(&b.file))
-            .then_with(|| a.what.cmp(&b.what))
+            // Hosts before values: of fingerprints nobody expects an order.
+            .then_with(|| field(&a.what).cmp(&field(&b.what)))
             .then_with(|| a.hosts.cmp(&b.hosts))
+            .then_with(|| a.what.cmp(&b.what))
     });
     changes
+}
+
+/// What a change is of, without its values.
+fn field(what: &What) -> (u8, &str) {
+    match what {
+        What::HostAdded { .. } => (0, ""),
+        What::HostRemoved { .. } => (1, ""),
+        What::HostRetired { .. } => (2, ""),
+        What::FileAdded { .. } => (3, ""),
+        What::FileRemoved { .. } => (4, ""),
+        What::Mode { .. } => (5, ""),
+        What::Owner { .. } => (6, ""),
+        What::Policy { .. } => (7, ""),
+        What::Field { field, .. } => (8, field),
+        What::Text { .. } => (9, ""),
+        What::Secret { secret, .. } => (10, secret),
+    }
 }
 
 fn each(host: Arc<str>, file: String, what: What) -> Each {

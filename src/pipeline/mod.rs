@@ -262,6 +262,8 @@ pub fn build(
         return Ok(outcome);
     }
     drop(shared);
+    // What was issued may be another CA; the store must not have it before the output may.
+    guard_against_other_store(&store, former.as_ref(), out)?;
     store.set_ledger(ledger);
     store.save()?;
     let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;

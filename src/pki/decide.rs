@@ -216,7 +216,10 @@ fn differences(old: &MadeFrom, new: &MadeFrom) -> Vec<String> {
     changed(&mut changes, "O", or_none(organization), or_none(&new.organization));
     listed(&mut changes, dns_sans, &new.dns_sans);
     listed(&mut changes, ip_sans, &new.ip_sans);
-    changed(&mut changes, "validity", &format!("{validity_days}d"), &format!("{}d", new.validity_days));
+    // A CA's life is decided when it is made: issuing it again would make strangers of all that it signed.
+    if issuer.is_some() {
+        changed(&mut changes, "validity", &format!("{validity_days}d"), &format!("{}d", new.validity_days));
+    }
     changes
 }
 

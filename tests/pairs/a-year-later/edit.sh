@@ -1,0 +1,3 @@
+# The clock alone: nothing changes
+# days: 200
+true

@@ -1,0 +1,3 @@
+# Another bootstrap token
+# days: 1
+rm -r secrets/objects/bootstrap-token

@@ -1,0 +1,2 @@
+# The cluster's name
+sed -i 's/name: k8s-cluster1/name: k8s-cluster2/' cluster.yaml

@@ -1,0 +1,4 @@
+# Peers and servers under one CA
+cat >more.yaml <<'END'
+etcd: {peerCA: same}
+END

@@ -1,0 +1,2 @@
+# How many snapshots are kept: nothing restarts
+sed -i 's/keep: 7/keep: 14/' cluster.yaml

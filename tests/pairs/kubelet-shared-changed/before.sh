@@ -1,0 +1,3 @@
+cat >more.yaml <<'END'
+kubernetes: {kubelet: {maxPods: 200}}
+END

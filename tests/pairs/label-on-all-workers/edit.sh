@@ -1,0 +1,4 @@
+# A label on every worker
+cat >more.yaml <<'END'
+roles: {worker: {labels: {pool: general}}}
+END

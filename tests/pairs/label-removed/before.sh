@@ -1,0 +1,3 @@
+cat >more.yaml <<'END'
+roles: {worker: {labels: {pool: general}}}
+END

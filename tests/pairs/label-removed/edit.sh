@@ -1,0 +1,2 @@
+# A label is gone
+rm more.yaml

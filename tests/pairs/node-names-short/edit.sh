@@ -1,0 +1,2 @@
+# Nodes by their short names
+sed -i 's/nodeName: fqdn/nodeName: short/' cluster.yaml

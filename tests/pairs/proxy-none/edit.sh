@@ -1,0 +1,2 @@
+# No kube-proxy
+sed -i 's/mode: nftables /mode: none /' cluster.yaml

@@ -1,0 +1,4 @@
+# A kernel setting on every worker
+cat >more.yaml <<'END'
+roles: {worker: {sysctls: {vm.max_map_count: "262144"}}}
+END

@@ -1,0 +1,5 @@
+# A file of the user's on every host
+mkdir -p files; printf 'Welcome.\n' >files/motd
+cat >more.yaml <<'END'
+defaults: {files: [{path: /etc/motd, source: motd}]}
+END

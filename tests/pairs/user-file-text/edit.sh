@@ -1,0 +1,2 @@
+# The file gets other lines
+printf 'Welcome.\nMind the step.\n' >files/motd

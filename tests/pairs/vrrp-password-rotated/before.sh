@@ -1,0 +1,3 @@
+cat >more.yaml <<'END'
+loadBalancer: {auth: true}
+END

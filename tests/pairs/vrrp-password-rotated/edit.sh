@@ -1,0 +1,2 @@
+# The password is made anew: seen by its fingerprint
+rm -r secrets/objects/vrrp-password

@@ -1,0 +1,2 @@
+# A worker leaves in order
+sed -i '/name: k8sworker3$/a\    state: retired' hosts.yaml
