@@ -104,9 +104,13 @@ fn block(statements: &[Statement]) -> Node {
     for Statement { words, block: inner } in statements {
         let Some((name, arguments)) = words.split_first() else { continue };
         match inner {
-            Some(inner) if is_set(name) && inner.iter().all(|member| member.block.is_none()) => {
+            Some(inner)
+                if arguments.is_empty()
+                    && is_set(name)
+                    && inner.iter().all(|member| member.block.is_none()) =>
+            {
                 let members = inner.iter().map(|member| words::join(&member.words));
-                parts.collect(Step::new(format!(" > {}", words::join(words))), members);
+                parts.collect(Step::new(format!(" > {name}")), members);
             }
             Some(inner) => parts.repeat(Step::new(format!(" > {}", words::join(words))), block(inner)),
             None => parts.repeat(Step::new(format!(" > {name}")), Node::text(words::join(arguments))),
@@ -115,7 +119,7 @@ fn block(statements: &[Statement]) -> Node {
     parts.into_node()
 }
 
-/// Blocks that hold one member a line, in any order.
+/// Blocks that hold one member a line, in any order. With a name behind it, a block of the same word defines something.
 fn is_set(block: &str) -> bool {
     matches!(
         block,

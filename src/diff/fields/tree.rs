@@ -7,7 +7,7 @@ use super::{FieldChange, Unread};
 /// How much text the changes of one file may have together; a long key above many values multiplies.
 const MAX_OUTPUT: usize = 16 << 20;
 /// Up to how many pairs of list members the best alignment is looked for.
-const MAX_PAIRS: usize = 1 << 20;
+const MAX_PAIRS: usize = 1 << 18;
 
 /// A value, or the values in something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,17 +126,18 @@ impl Node {
 impl Leaf {
     /// For people: text as it is.
     fn plain(&self) -> String {
-        if self.text.chars().any(char::is_control) {
-            self.text.escape_debug().collect()
-        } else {
-            self.text.clone()
-        }
+        visible(self.text.clone())
     }
 
     /// So that different values look different.
     fn exact(&self) -> String {
         if self.is_text { format!("{:?}", self.text) } else { self.plain() }
     }
+}
+
+/// The text on one line, and without anything that a terminal would act on.
+fn visible(text: String) -> String {
+    if text.chars().any(char::is_control) { text.escape_debug().collect() } else { text }
 }
 
 /// Walks two trees and collects what differs.
@@ -156,7 +157,8 @@ impl Diff {
         self.output +=
             self.path.len() + old.as_ref().map_or(0, String::len) + new.as_ref().map_or(0, String::len);
         if self.output <= MAX_OUTPUT {
-            self.changes.push(FieldChange { path: self.path.clone(), old, new });
+            let path = visible(self.path.clone());
+            self.changes.push(FieldChange { path, old: old.map(visible), new: new.map(visible) });
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn read(text: &str) -> Result<Node, Unread> {
         }
         let mut whole = line.to_owned();
         while let Some(kept) = whole.strip_suffix('\\') {
-            let kept = kept.len();
+            let kept = kept.trim_end().len();
             whole.truncate(kept);
             // Comments inside of a continued line are left out, and the line goes on after them.
             let Some(next) = lines.by_ref().find(|line| !line.trim_start().starts_with(['#', ';'])) else {
