@@ -71,6 +71,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Unread> {
                 match chars.next() {
                     Some('"') => break,
                     None | Some('\n') => return Err(Unread("a quote is never closed")),
+                    Some('\\') => word.extend(['\\'].into_iter().chain(chars.next())),
                     Some(c) => word.push(c),
                 }
             }
@@ -82,6 +83,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, Unread> {
             '}' => Token::Close,
             c if c.is_whitespace() => {
                 tokens.extend(word.take().map(Token::Word));
+                continue;
+            }
+            // Takes the meaning from what follows: from `#` as well.
+            '\\' => {
+                word.get_or_insert_default().extend([c].into_iter().chain(chars.next()));
                 continue;
             }
             c => {

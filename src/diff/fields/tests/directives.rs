@@ -208,6 +208,7 @@ fn keepalived_by_block_and_keyword() {
             "vrrp_script check > script: \"/etc/keepalived/check 127.0.0.1 6443\" -> \"/etc/keepalived/check 127.0.0.1 8443\""
         ]
     );
+    assert_eq!(changed(Format::Keepalived, "a b\\#c # d\n", "a b\\#d\n"), ["a: \"b\\\\#c\" -> \"b\\\\#d\""]);
     for bad in ["a {", "}", "{ }", "a \"b", "a \"b\nc\""] {
         assert!(fields(Format::Keepalived, bad).is_err(), "{bad}");
     }

@@ -11,10 +11,11 @@ fn environment_files() {
     );
     assert_eq!(changed(Format::Env, old, &old.replace("p q", "p  q")), ["X: p q -> p  q"]);
     same(Format::Env, "A=x\\\ny\n", "A=xy\n");
-    same(Format::Env, "A=\"a\\\"b\" c\n", "A='a\"b c'\n");
+    same(Format::Env, "A=\"a\\\"b\" c\n", "A='a\"bc'\n");
+    assert_eq!(changed(Format::Env, "A=x\"y\"\n", "A=xy\n"), ["A: x\"y\" -> xy"]);
     // In double quotes only four characters can be escaped, outside all.
     assert_eq!(changed(Format::Env, "A=\"\\n\"\n", "A=\\n\n"), ["A: \\n -> n"]);
-    for bad in ["A\n", "A=\"x\n", "a b=c\n", "=x\n", "export A=x\n"] {
+    for bad in ["A\n", "A=\"x\n", "# c\\\nA=x\n", "a b=c\n", "=x\n", "export A=x\n"] {
         assert!(fields(Format::Env, bad).is_err(), "{bad}");
     }
 }
