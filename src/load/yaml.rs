@@ -1,4 +1,4 @@
-//! YAML into the tree; the only file that names the YAML crate.
+//! YAML into the tree; with the reader of `diff::fields`, the only file that names the YAML crate.
 //!
 //! Reads the parser's events, not its values: every node then has a place, scalars keep their source text, and a
 //! duplicate key, an anchor or a tag is a finding that does not hide the next one. Only a syntax error ends a

@@ -67,7 +67,7 @@ pub fn format_of(path: &str, text: &str) -> Format {
         "toml" => return Format::Toml,
         "json" => return Format::Json,
         "yaml" | "yml" => return yaml(text, below("patches")),
-        extension if UNITS.contains(&extension) => return Format::Unit,
+        extension if UNITS.contains(&extension) && below("systemd") => return Format::Unit,
         _ => {}
     }
     if name == "hosts" && (folder == "etc" || folder.ends_with("/etc")) {

@@ -71,6 +71,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Unread> {
                 match chars.next() {
                     Some('"') => break,
                     None | Some('\n') => return Err(Unread("a quote is never closed")),
+                    Some('\\') => word.extend(['\\'].into_iter().chain(chars.next())),
                     Some(c) => word.push(c),
                 }
             }
@@ -82,6 +83,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, Unread> {
             '}' => Token::Close,
             c if c.is_whitespace() => {
                 tokens.extend(word.take().map(Token::Word));
+                continue;
+            }
+            // Takes the meaning from what follows: from `#` as well.
+            '\\' => {
+                word.get_or_insert_default().extend([c].into_iter().chain(chars.next()));
                 continue;
             }
             c => {
@@ -104,9 +110,13 @@ fn block(statements: &[Statement]) -> Node {
     for Statement { words, block: inner } in statements {
         let Some((name, arguments)) = words.split_first() else { continue };
         match inner {
-            Some(inner) if is_set(name) && inner.iter().all(|member| member.block.is_none()) => {
+            Some(inner)
+                if arguments.is_empty()
+                    && is_set(name)
+                    && inner.iter().all(|member| member.block.is_none()) =>
+            {
                 let members = inner.iter().map(|member| words::join(&member.words));
-                parts.collect(Step::new(format!(" > {}", words::join(words))), members);
+                parts.collect(Step::new(format!(" > {name}")), members);
             }
             Some(inner) => parts.repeat(Step::new(format!(" > {}", words::join(words))), block(inner)),
             None => parts.repeat(Step::new(format!(" > {name}")), Node::text(words::join(arguments))),
@@ -115,7 +125,7 @@ fn block(statements: &[Statement]) -> Node {
     parts.into_node()
 }
 
-/// Blocks that hold one member a line, in any order.
+/// Blocks that hold one member a line, in any order. With a name behind it, a block of the same word defines something.
 fn is_set(block: &str) -> bool {
     matches!(
         block,

@@ -63,16 +63,13 @@ fn stream(text: &str, rules: &dyn Fn(&str) -> Option<Members>) -> Result<Node, U
         return Ok(node(only, "", rules));
     }
     let mut parts = Parts::default();
-    for document in &documents {
-        let Some(kind) = kind(document) else {
-            parts.repeat(Step::new("document"), node(document, "", rules));
-            continue;
-        };
-        let mut content = document.clone();
-        if let Raw::Map(entries) = &mut content {
+    for mut document in documents {
+        let kind = kind(&document);
+        if let (Some(_), Raw::Map(entries)) = (&kind, &mut document) {
             entries.remove("kind");
         }
-        parts.repeat(Step::new(kind), node(&content, "", rules));
+        let step = Step::new(kind.unwrap_or_else(|| "document".to_owned()));
+        parts.repeat(step, node(&document, "", rules));
     }
     Ok(parts.into_node())
 }

@@ -1,10 +1,11 @@
 //! Compares two versions of one file by what they mean to the program that reads the file.
 //!
-//! Pure: text in, changes out. Every format has a reader here that makes a [`tree`] of the text; trees are compared in
+//! Pure: text in, changes out. Every format has a reader here that makes a tree of the text; trees are compared in
 //! one place. A reader drops what its program cannot notice (see [`MEANINGLESS`]) and refuses what it does not
 //! understand, so that a difference is never lost: the caller shows such texts line by line. Texts are symbolic, a
 //! secret stands in them as `<secret NAME FINGERPRINT>`; nothing here looks into one.
 
+mod align;
 mod certificate;
 mod format;
 mod keepalived;
@@ -16,12 +17,14 @@ mod settings;
 mod tables;
 mod tree;
 mod unit;
+mod walk;
 mod words;
 mod yaml;
 
 pub use format::{Format, format_of};
 
-use tree::{Diff, Node};
+use tree::Node;
+use walk::Diff;
 
 /// How much text of one file is read; more is compared as text.
 const MAX_BYTES: usize = 1 << 20;

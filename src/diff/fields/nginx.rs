@@ -162,8 +162,8 @@ impl Tokens<'_> {
     fn bare(&mut self) -> Token {
         let (mut escaped, mut variable) = (false, false);
         let end = self.rest.find(|c: char| {
-            let ends =
-                !escaped && !(c == '{' && variable) && (c.is_ascii_whitespace() || c == ';' || c == '{');
+            let within = escaped || (c == '{' && variable);
+            let ends = !within && (c.is_ascii_whitespace() || c == ';' || c == '{');
             variable = c == '$' && !escaped;
             escaped = c == '\\' && !escaped;
             ends

@@ -20,7 +20,12 @@ pub(super) fn env(text: &str) -> Result<Node, Unread> {
             break;
         }
         if start.starts_with(['#', ';']) {
-            rest = start.split_once('\n').map_or("", |(_, rest)| rest);
+            let (comment, after) = start.split_once('\n').unwrap_or((start, ""));
+            // Whether such a comment goes on is another matter from one release of systemd to the next.
+            if comment.trim_end().ends_with('\\') {
+                return Err(Unread("a comment ends in a backslash"));
+            }
+            rest = after;
             continue;
         }
         let (key, after) = start.split_once('=').ok_or(Unread("it holds a line without `=`"))?;
@@ -57,58 +62,55 @@ fn is_set(key: &str) -> bool {
         || matches!(key, "ETCDCTL_ENDPOINTS" | "NO_PROXY" | "no_proxy")
 }
 
-/// The value after `=`, and what follows its line.
+/// The value after `=`, and what follows its line. As systemd reads it (src/basic/env-file.c): quotes have a meaning only
+/// where a value begins or another quote has just ended, and blanks are dropped there.
 fn env_value(text: &str) -> Result<(String, &str), Unread> {
     let mut value = String::new();
-    // Blanks outside of quotes count only when something follows.
-    let mut blanks = String::new();
-    let mut quote = None;
+    // How much of the value stays when blanks at its end are dropped.
+    let mut kept = 0;
+    let mut bare = false;
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
-        match (quote, c) {
-            (None, '\n') => return Ok((value, &text[at + 1..])),
-            (None, ' ' | '\t' | '\r') => {
-                if !value.is_empty() {
-                    blanks.push(c);
-                }
-                continue;
+        match c {
+            '\n' => {
+                value.truncate(kept);
+                return Ok((value, &text[at + 1..]));
             }
-            (None, '"' | '\'') => {
-                value.push_str(&std::mem::take(&mut blanks));
-                quote = Some(c);
-                continue;
+            ' ' | '\t' | '\r' if bare => value.push(c),
+            ' ' | '\t' | '\r' => {}
+            '"' | '\'' if !bare => {
+                quoted(c, &mut chars, &mut value)?;
+                kept = value.len();
             }
-            (Some(open), _) if c == open => {
-                quote = None;
-                continue;
+            c => {
+                bare = true;
+                match if c == '\\' { chars.next().map(|(_, next)| next) } else { Some(c) } {
+                    Some('\n') if c == '\\' => {}
+                    Some(c) => value.push(c),
+                    None => {}
+                }
+                kept = value.len();
             }
-            (None, '\\') => match chars.next() {
-                Some((_, '\n')) | None => continue,
-                Some((_, next)) => {
-                    value.push_str(&std::mem::take(&mut blanks));
-                    value.push(next);
-                    continue;
-                }
-            },
-            (Some('"'), '\\') => match chars.next() {
-                Some((_, '\n')) => continue,
-                Some((_, next @ ('"' | '\\' | '`' | '$'))) => {
-                    value.push(next);
-                    continue;
-                }
-                Some((_, next)) => {
-                    value.push('\\');
-                    value.push(next);
-                    continue;
-                }
-                None => break,
-            },
-            _ => {}
         }
-        value.push_str(&std::mem::take(&mut blanks));
-        value.push(c);
     }
-    if quote.is_some() { Err(Unread("a quote is never closed")) } else { Ok((value, "")) }
+    value.truncate(kept);
+    Ok((value, ""))
+}
+
+/// Reads up to the closing quote.
+fn quoted(quote: char, chars: &mut std::str::CharIndices<'_>, value: &mut String) -> Result<(), Unread> {
+    const OPEN: Unread = Unread("a quote is never closed");
+    loop {
+        match chars.next().ok_or(OPEN)?.1 {
+            c if c == quote => return Ok(()),
+            '\\' if quote == '"' => match chars.next().ok_or(OPEN)?.1 {
+                '\n' => {}
+                c @ ('"' | '\\' | '`' | '$') => value.push(c),
+                c => value.extend(['\\', c]),
+            },
+            c => value.push(c),
+        }
+    }
 }
 
 /// Reads sysctl.d(5).

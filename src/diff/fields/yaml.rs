@@ -131,12 +131,40 @@ fn plain_scalar(text: &str) -> Raw {
         _ => {}
     }
     let word = matches!(text.to_ascii_lowercase().as_str(), "y" | "n" | "yes" | "no" | "on" | "off" | "=");
-    // Numbers, dates, and base 60, generously; addresses are none, for they have three dots.
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let infinite = matches!(digits.to_ascii_lowercase().as_str(), ".inf" | ".nan");
-    let number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.contains(|c: char| c.is_ascii_digit())
-        && digits.bytes().all(|c| c.is_ascii_hexdigit() || b"._:-+xobXOB TtZz".contains(&c))
-        && digits.parse::<std::net::IpAddr>().is_err();
-    if word || infinite || number { Raw::Plain(text.to_owned()) } else { Raw::Text(text.to_owned()) }
+    if word || is_number(text) || is_date(text) {
+        Raw::Plain(text.to_owned())
+    } else {
+        Raw::Text(text.to_owned())
+    }
+}
+
+/// Numbers of YAML 1.1 and 1.2: also with underscores, of base 2, 8, 16 and 60, infinity and what is no number.
+fn is_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return false;
+    }
+    if matches!(unsigned.to_ascii_lowercase().as_str(), ".inf" | ".nan") {
+        return true;
+    }
+    let digits = |part: &str, base: u32| part.chars().all(|c| c.is_digit(base) || c == '_');
+    for (prefix, base) in [("0b", 2), ("0o", 8), ("0x", 16)] {
+        if let Some(rest) = unsigned.strip_prefix(prefix) {
+            return !rest.is_empty() && digits(rest, base);
+        }
+    }
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let base_60 = whole.split(':').all(|part| !part.is_empty() && digits(part, 10));
+    (base_60 || whole.is_empty()) && digits(fraction, 10) && !exponent.is_empty() && digits(exponent, 10)
+}
+
+/// Dates and times of YAML 1.1: `2026-1-2`, and what may follow.
+fn is_date(text: &str) -> bool {
+    let (year, rest) = text.split_once('-').unwrap_or((text, ""));
+    year.len() == 4
+        && year.bytes().all(|c| c.is_ascii_digit())
+        && rest.starts_with(|c: char| c.is_ascii_digit())
+        && rest.bytes().all(|c| c.is_ascii_digit() || b"-:.+ \tTtZz".contains(&c))
 }
