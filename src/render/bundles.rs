@@ -73,6 +73,7 @@ impl<'a> Shared<'a> {
         files.extend(etcd::shared(cluster)?);
         files.extend(balancer::shared(cluster)?);
         files.extend(node::shared(cluster)?);
+        files.extend(kubeadm::shared(cluster));
         for (name, text) in scripts::ETCD_SCRIPTS.iter() {
             let path = format!("/usr/local/sbin/{name}");
             files.push(FileEntry::new(path, shared("etcd"), Content::text(text.as_str())).mode(0o755));

@@ -11,11 +11,15 @@ use crate::content::{Content, Encoding, ObjectId};
 use crate::ledger::Ledger;
 use crate::model::{Cluster, ControlPlaneComponent, Host, KubeProxyMode, KubeadmApi, Role};
 use crate::plan::certs;
-use crate::plan::{FileEntry, FileLayer, Policy};
+use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
 use crate::value::{self, Value};
 
 /// Where a host's kubeadm documents lie.
 pub const CONFIG_PATH: &str = "/etc/kubernetes/kubeadm.yaml";
+/// What is the same on every control plane, for phases of a running cluster: the settings that `kubeadm init` uploaded.
+pub const CLUSTER_PATH: &str = "/etc/kubernetes/kubeadm-cluster.yaml";
+/// A control plane's own part for these phases. kubeadm takes one file, so the two are joined when they are read.
+pub const NODE_PATH: &str = "/etc/kubernetes/kubeadm-node.yaml";
 /// Where kubeadm finds patches; the folder must exist when it is named.
 pub const PATCHES_DIR: &str = "/etc/kubernetes/patches";
 /// containerd's socket.
@@ -41,6 +45,16 @@ pub fn bootstrap(cluster: &Cluster, host: &Host, ledger: &Ledger) -> Option<Boot
     Some(if first && new { Bootstrap::Init } else { Bootstrap::Join })
 }
 
+/// What reconfigure.sh hands to kubeadm's phases on every control plane. Those that joined have a JoinConfiguration only,
+/// and the phases of `kubeadm init` work without the API, from what was reviewed; `kubeadm upgrade node` would take what
+/// somebody uploaded, and renew certificates by the way.
+pub fn shared(cluster: &Cluster) -> Vec<FileEntry> {
+    let documents =
+        [cluster_configuration(cluster), kubelet_configuration(cluster), kube_proxy_configuration(cluster)];
+    let documents: Vec<Value> = documents.into_iter().filter(|d| !d.is_empty()).collect();
+    vec![FileEntry::new(CLUSTER_PATH, layer("control-plane"), value::documents(&documents)).mode(0o600)]
+}
+
 /// kubeadm's files of one host. `ca_hash` is the SHA-256 of the Kubernetes CA's SPKI in hexadecimal.
 pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> Vec<FileEntry> {
     let Some(bootstrap) = bootstrap(cluster, host, ledger) else { return Vec::new() };
@@ -59,6 +73,11 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> V
             .mode(0o600)
             .policy(Policy::Input),
     ];
+    if host.has(Role::ControlPlane) {
+        let api = cluster.kubernetes.version.kubeadm_api();
+        let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host)];
+        files.push(FileEntry::new(NODE_PATH, FileLayer::Host, value::documents(&documents)).mode(0o600));
+    }
     if !host.kubelet.value.is_empty() {
         files.push(
             FileEntry::new(
@@ -144,13 +163,19 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
         .with("ttl", Value::text(&k.token_ttl))
         .with("usages", Value::texts(["signing", "authentication"]))
         .with("groups", Value::texts(["system:bootstrappers:kubeadm:default-node-token"]));
-    let mut doc = document(api, "InitConfiguration")
-        .with("bootstrapTokens", Value::List(vec![token]))
-        .with("localAPIEndpoint", local_endpoint(cluster, host))
-        .with("nodeRegistration", node_registration(cluster, host));
+    let mut doc = document(api, "InitConfiguration").with("bootstrapTokens", Value::List(vec![token]));
+    doc = node_configuration(doc, cluster, host);
     if k.kube_proxy_mode == KubeProxyMode::None {
         doc.set("skipPhases", Value::texts(["addon/kube-proxy"]));
     }
+    doc
+}
+
+/// What an InitConfiguration says of its host.
+fn node_configuration(doc: Value, cluster: &Cluster, host: &Host) -> Value {
+    let mut doc = doc
+        .with("localAPIEndpoint", local_endpoint(cluster, host))
+        .with("nodeRegistration", node_registration(cluster, host));
     finish(&mut doc, cluster, host);
     doc
 }

@@ -17,11 +17,13 @@ const PARTS: &[(&str, &str)] = parts![
     "host.sh",
     "compare.sh",
     "probe.sh",
+    "pods.sh",
     "operator/fleet.sh",
     "operator/gates.sh",
     "operator/steps.sh",
 ];
-const HOST: &[(&str, &str)] = parts!["install.sh", "up.sh", "verify.sh", "rollback.sh", "uninstall.sh"];
+const HOST: &[(&str, &str)] =
+    parts!["install.sh", "up.sh", "verify.sh", "rollback.sh", "uninstall.sh", "reconfigure.sh"];
 const OPERATOR: &[(&str, &str)] = parts![
     "operator/bring-up.sh",
     "operator/distribute.sh",

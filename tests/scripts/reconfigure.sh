@@ -1,0 +1,350 @@
+#!/bin/bash
+# reconfigure.sh OLD NEW KUBEADM: reconfigure.sh of two bundles of the first control plane, run for real in namespaces
+# whose /etc, /usr/local, /var/lib and /var/log vanish afterwards. kubeadm is the real one. kubelet is a loop that runs
+# "pods" (TLS servers of the right names) from the manifests, kubectl and what kubeadm would write to the API are stubs,
+# what it reads of the API is served from files. Needs root.
+set -euo pipefail
+SELF=$(readlink -f -- "$0")
+TESTS=$(dirname -- "$SELF")
+if [[ ${1-} != --inside ]]; then
+    WORK=$(mktemp -d)
+    trap 'rm -rf -- "$WORK"' EXIT
+    mkdir "$WORK/mnt"
+    unshare --mount --uts --net --pid --fork --mount-proc --kill-child "$SELF" --inside "$WORK" "$(readlink -f "$1")" "$(readlink -f "$2")" "$(readlink -f "$3")"
+    exit
+fi
+
+BOX=$2/mnt OLD=$3 NEW=$4 KUBEADM=$5
+ETCD_BIN=''         # the fixture's stub of systemctl names it
+export ETCD_BIN
+mount -t tmpfs tmpfs "$BOX"
+for dir in etc usr/local var/lib var/log; do
+    mkdir -p "$BOX/upper/$dir" "$BOX/work/$dir"
+    mount -t overlay -o "lowerdir=/$dir,upperdir=$BOX/upper/$dir,workdir=$BOX/work/$dir" overlay "/$dir"
+done
+# SC1091: the file is beside this one
+source "$TESTS/fixture.sh"
+export TMPDIR=$BOX/tmp
+mkdir "$TMPDIR"
+prepare_host
+hostname k8smaster1
+ip addr add 192.168.13.61/32 dev lo
+printf '\n192.168.13.61 k8sapi.isociel.com\n' >>/etc/hosts
+cp -a "$OLD" "$BOX/old"
+cp -a "$NEW" "$BOX/new"
+MANIFESTS=/etc/kubernetes/manifests
+step() { printf '== %s s: %s\n' "$SECONDS" "$*"; }
+
+# installed DIR: as install.sh leaves the host.
+installed() {
+    local path mode
+    while IFS=$'\t' read -r path mode; do
+        if [[ -e $path && $2 == again && $path == @(*.conf|*/pki/apiserver.*|*/pki/apiserver-kubelet-client.*|*/pki/front-proxy-client.*) && $path == /etc/kubernetes/* ]]; then continue; fi
+        install -D -m "$mode" -- "$1/root$path" "$path"
+    done < <(jq -r '.files[] | select(.policy != "block") | [.path, .mode] | @tsv' "$1/MANIFEST.json")
+    mkdir -p /var/lib/khagen/installed /var/lib/khagen/backups
+    cp "$1/MANIFEST.json" /var/lib/khagen/installed/
+    printf '{\n"generation": %s,\n"clusterId": "x",\n"manifest": "%s"\n}\n' "$(jq .generation "$1/MANIFEST.json")" \
+        "$(sha256sum "$1/MANIFEST.json" | cut -c 1-64)" >/var/lib/khagen/receipt.json
+}
+
+# ---- pods ----
+mkdir -p "$BOX/pods" "$BOX/www/api/v1/namespaces/kube-system/configmaps" "$BOX/www/api/v1/nodes"
+cp "$(PATH=$PATH:/usr/sbin command -v nginx)" "$BOX/pods/kube-apiserver"
+for name in kube-controller-manager kube-scheduler; do cp "$(command -v openssl)" "$BOX/pods/$name"; done
+certificate local "$BOX/pods"
+printf 'HTTP/1.0 200 OK\r\n\r\nok' >"$BOX/www/healthz"
+cat >"$BOX/pods/api.conf" <<END
+user root; pid $BOX/pods/api.pid; error_log $BOX/pods/api.log; daemon off;
+events {}
+http {
+  access_log off; default_type application/json; client_body_temp_path $BOX/pods/t1; proxy_temp_path $BOX/pods/t2;
+  fastcgi_temp_path $BOX/pods/t3; uwsgi_temp_path $BOX/pods/t4; scgi_temp_path $BOX/pods/t5;
+  server {
+    listen 192.168.13.61:6443 ssl;
+    ssl_certificate /etc/kubernetes/pki/apiserver.crt; ssl_certificate_key /etc/kubernetes/pki/apiserver.key;
+    root $BOX/www;
+    location = /readyz { default_type text/plain; return 200 "ok"; }
+    location = /api/v1/namespaces/kube-system/pods { alias $BOX/www/pods; }
+    location = /apis/authentication.k8s.io/v1/selfsubjectreviews {
+      return 201 '{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "status": {"userInfo": {"username": "system:node:k8smaster1.isociel.com"}}}';
+    }
+  }
+}
+END
+start_pod() {
+    local at crt key
+    if [[ -f $BOX/broken ]] && grep -F -e "$(<"$BOX/broken")" "$MANIFESTS/$1.yaml" >/dev/null; then return; fi
+    at=127.0.0.1:10259 crt=$BOX/pods/local.crt key=$BOX/pods/local.key
+    if [[ $1 == kube-controller-manager ]]; then at=127.0.0.1:10257; fi
+    if [[ $1 == kube-apiserver ]]; then
+        "$BOX/pods/$1" -c "$BOX/pods/api.conf" -e "$BOX/pods/api.log" >/dev/null 2>&1 &
+        echo "$!" >"$BOX/pods/$1.pid"
+        return
+    fi
+    (cd "$BOX/www" && exec "$BOX/pods/$1" s_server -accept "$at" -cert "$crt" -key "$key" -HTTP -quiet) >/dev/null 2>&1 &
+    echo "$!" >"$BOX/pods/$1.pid"
+}
+kubelet() {
+    local name sum was
+    set +ex
+    while sleep 0.1; do
+        for name in kube-apiserver kube-controller-manager kube-scheduler; do
+            sum=$(cat "$MANIFESTS/$name.yaml" 2>/dev/null | sha256sum)
+            was=$(cat "$BOX/pods/$name.sum" 2>/dev/null || echo none)
+            if [[ $sum == "$was" ]]; then continue; fi
+            if [[ -f $BOX/pods/$name.pid ]]; then
+                kill "$(<"$BOX/pods/$name.pid")" 2>/dev/null
+                while pgrep -x "${name:0:15}" >/dev/null; do sleep 0.05; done
+                rm "$BOX/pods/$name.pid"
+            fi
+            if [[ -f $MANIFESTS/$name.yaml ]]; then start_pod "$name"; fi
+            printf '%s\n' "$sum" >"$BOX/pods/$name.sum"
+        done
+    done
+}
+pid_of() { cat "$BOX/pods/$1.pid"; }
+serving() { openssl s_client -connect 192.168.13.61:6443 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256 2>/dev/null; }
+fingerprint() { openssl x509 -in "$1" -noout -fingerprint -sha256; }
+all_up() { for name in kube-apiserver kube-controller-manager kube-scheduler; do pgrep -x "${name:0:15}" >/dev/null || return 1; done; serving >/dev/null; }
+await() { local n=0; until "$@"; do n=$((n + 1)); [[ $n -lt 100 ]] || die "waited in vain: $*"; sleep 0.1; done; }
+
+# ---- programs ----
+cat >/usr/local/sbin/kubeadm <<STUB
+#!/bin/bash
+echo "kubeadm \$*" >>$BOX/calls
+case "\$*" in
+    *--dry-run* | *--print-manifest* | 'init phase control-plane'*) exec "$KUBEADM" "\$@" ;;
+    # writes to the API: the cluster is then as kubectl diff was last asked
+    'init phase upload-config all --config '* | 'init phase addon '*) cp "$BOX/asked.yaml" "$BOX/live.yaml" ;;
+    *) exec "$KUBEADM" "\$@" ;;
+esac
+STUB
+cat >/usr/local/sbin/kubectl <<STUB
+#!/bin/bash
+echo "kubectl \$*" >>$BOX/calls
+case "\$*" in
+    *' diff -f '*) cp "\${@: -1}" "$BOX/asked.yaml"; exec diff -u "$BOX/live.yaml" "$BOX/asked.yaml" ;;
+    *'get --raw /readyz') echo ok ;;
+    *'configmap kubeadm-config'*) sed -n 's/^    kubernetesVersion/kubernetesVersion/p' "$BOX/live.yaml" ;;
+    *'rollout status'*) [[ ! -f $BOX/rollout-fails ]] ;;
+    *daemonset/kube-proxy*jsonpath*) echo "registry.k8s.io/kube-proxy:\$(cat $BOX/version)" ;;
+    *deployment/coredns*jsonpath*) cat "$BOX/coredns" ;;
+    *' get '*' -o yaml') cat "$BOX/live.yaml" ;;
+esac
+STUB
+chmod 0755 /usr/local/sbin/kubeadm /usr/local/sbin/kubectl
+
+step "refusals"
+code 64 "$BOX/old/reconfigure.sh"
+code 64 "$BOX/old/reconfigure.sh" etcd
+code 64 "$BOX/old/reconfigure.sh" coredns kube-proxy
+code 6 "$BOX/old/reconfigure.sh" control-plane; says 'run .*install.sh first'
+installed "$BOX/old" first
+code 6 "$BOX/old/reconfigure.sh" control-plane; says 'not in the cluster yet'
+touch /etc/kubernetes/kubelet.conf
+code 6 "$BOX/old/reconfigure.sh" control-plane; says 'up.sh'
+code 4 "$BOX/new/reconfigure.sh" control-plane; says 'run its install.sh first'
+hostname k8smaster9
+code 5 "$BOX/old/reconfigure.sh" control-plane
+hostname k8smaster1
+
+step "the parts make what the whole document of kubeadm init makes"
+mkdir -p $MANIFESTS
+"$KUBEADM" init phase control-plane all --config /etc/kubernetes/kubeadm.yaml
+kubelet &
+await all_up
+code 0 "$BOX/old/reconfigure.sh" control-plane; says 'nothing to do'
+code 0 "$BOX/old/reconfigure.sh" control-plane --dry-run
+code 0 "$BOX/old/reconfigure.sh" certificates; says 'nothing to do'
+
+step "control-plane"
+installed "$BOX/new" again
+cp -a $MANIFESTS "$BOX/manifests.old"
+stamps >"$BOX/before"
+code 2 "$BOX/new/reconfigure.sh" control-plane --dry-run
+says '^\+ *- --audit-log-maxage=31'; says 'restart kube-apiserver'; says 'restart kube-scheduler'
+stamps >"$BOX/after"; same "$BOX/before" "$BOX/after"
+was=$(pid_of kube-apiserver)
+code 0 "$BOX/new/reconfigure.sh" control-plane --wait 20; says 'kube-scheduler serves'
+grep -e --audit-log-maxage=31 $MANIFESTS/kube-apiserver.yaml >/dev/null || die "no new manifest"
+grep -e 'image: registry.example.com/k8s/kube-scheduler:' $MANIFESTS/kube-scheduler.yaml >/dev/null || die "no new image"
+[[ $(pid_of kube-apiserver) != "$was" ]] || die "not restarted"
+[[ $(ls -A $MANIFESTS | wc -l) -eq 3 && $(stat -c '%a %U' $MANIFESTS/kube-apiserver.yaml) == '600 root' ]] || die "$(ls -lA $MANIFESTS)"
+diff -r "$BOX/manifests.old" /var/lib/khagen/reconfigure/control-plane/files$MANIFESTS || die "the former manifests are not kept"
+was=$(pid_of kube-apiserver)
+code 0 "$BOX/new/reconfigure.sh" control-plane; says 'nothing to do'
+[[ $(pid_of kube-apiserver) == "$was" && ! -e /var/lib/khagen/pending && -z $(ls /var/lib/khagen/backups) ]] || die "not at rest"
+
+step "what does not come up is put back"
+rm $MANIFESTS/*.yaml; cp -a "$BOX"/manifests.old/* $MANIFESTS/
+await all_up
+echo --audit-log-maxage=31 >"$BOX/broken"
+code 1 "$BOX/new/reconfigure.sh" control-plane --wait 2; says 'kube-apiserver does not come up'; says 'as they were before'
+diff -r "$BOX/manifests.old" $MANIFESTS || die "not put back"
+[[ ! -e /var/lib/khagen/pending ]] || die "pending"
+await all_up
+# the scheduler, after the others came up
+echo registry.example.com/k8s/kube-scheduler >"$BOX/broken"
+code 1 "$BOX/new/reconfigure.sh" control-plane --wait 3; says 'kube-apiserver serves'; says 'kube-scheduler does not come up'
+diff -r "$BOX/manifests.old" $MANIFESTS || die "not put back"
+rm "$BOX/broken"
+await all_up
+
+step "a killed run is put back by the next"
+echo --audit-log-maxage=31 >"$BOX/broken"
+setsid "$BOX/new/reconfigure.sh" control-plane --wait 60 >/dev/null 2>&1 &
+script=$!
+changed() { ! cmp -s $MANIFESTS/kube-apiserver.yaml "$BOX/manifests.old/kube-apiserver.yaml"; }
+await changed
+[[ -e /var/lib/khagen/pending ]] || die "not marked"
+kill -9 -- "-$script"
+rm -rf "$TMPDIR"/*
+code 6 "$BOX/new/reconfigure.sh" kube-proxy --dry-run; says 'would first put back'; says 'is not ready'
+rm "$BOX/broken"
+code 0 "$BOX/new/reconfigure.sh" control-plane --wait 20; says 'an earlier run was cut off'; says 'kube-apiserver serves'
+code 0 "$BOX/new/reconfigure.sh" control-plane; says 'nothing to do'
+
+step "another version is an upgrade"
+sed -i 's/\(kube-apiserver\):v1.36.[0-9]*/\1:v1.35.1/' $MANIFESTS/kube-apiserver.yaml
+code 6 "$BOX/new/reconfigure.sh" control-plane; says 'kubeadm upgrade'
+sed -i "s/:v1.35.1/:$(sed -n 's/^kubernetesVersion: //p' /etc/kubernetes/kubeadm-cluster.yaml)/" $MANIFESTS/kube-apiserver.yaml
+await all_up
+code 0 "$BOX/new/reconfigure.sh" control-plane
+
+step "certificates"
+cp -a /etc/kubernetes "$BOX/kubernetes.old"
+code 2 "$BOX/new/reconfigure.sh" certificates --dry-run
+says 'replace /etc/kubernetes/pki/apiserver.crt'; says 'restart kube-apiserver'
+! grep -e scheduler "$BOX/out" || die "the scheduler holds nothing new"
+[[ $(serving) == "$(fingerprint "$BOX/old/root/etc/kubernetes/pki/apiserver.crt")" ]] || die "another certificate is served"
+touch "$BOX/broken"; echo kube-apiserver >"$BOX/broken"
+code 1 "$BOX/new/reconfigure.sh" certificates --wait 2; says 'does not come up'
+diff -r "$BOX/kubernetes.old" /etc/kubernetes || die "not put back"
+rm "$BOX/broken" "$BOX/pods/kube-apiserver.sum"
+await all_up
+was=$(pid_of kube-scheduler)
+code 0 "$BOX/new/reconfigure.sh" certificates --wait 20; says 'kube-apiserver serves'
+[[ $(serving) == "$(fingerprint "$BOX/new/root/etc/kubernetes/pki/apiserver.crt")" ]] || die "the old certificate is served"
+[[ $(pid_of kube-scheduler) == "$was" ]] || die "the scheduler was restarted"
+cmp "$BOX/new/root/etc/kubernetes/pki/apiserver.key" /etc/kubernetes/pki/apiserver.key
+[[ $(stat -c '%a %U' /etc/kubernetes/pki/apiserver.key) == '600 root' ]] || die "mode of the key"
+cmp "$BOX/old/root/etc/kubernetes/pki/apiserver.key" /var/lib/khagen/reconfigure/certificates/files/etc/kubernetes/pki/apiserver.key
+code 0 "$BOX/new/reconfigure.sh" certificates; says 'nothing to do'
+# one of another CA, and one that the manifest does not know
+cp -a "$BOX/new" "$BOX/strange"
+certificate strange "$BOX"
+cp "$BOX/strange.crt" "$BOX/strange/root/etc/kubernetes/pki/apiserver.crt"
+cp /etc/kubernetes/pki/apiserver.crt "$BOX/kept.crt"
+echo gone >/etc/kubernetes/pki/apiserver.crt
+code 4 "$BOX/strange/reconfigure.sh" certificates; says 'not what MANIFEST.json says'
+sed -i "s/$(sha256sum "$BOX/kept.crt" | cut -c 1-64)/$(sha256sum "$BOX/strange.crt" | cut -c 1-64)/" "$BOX/strange/MANIFEST.json"
+installed "$BOX/strange" again
+code 6 "$BOX/strange/reconfigure.sh" certificates; says "not of this host's CA"
+[[ $(</etc/kubernetes/pki/apiserver.crt) == gone ]] || die "replaced"
+cp "$BOX/kept.crt" /etc/kubernetes/pki/apiserver.crt
+installed "$BOX/new" again
+
+step "upload-config"
+live() { # the objects of a bundle, as the script asks for them
+    echo >"$BOX/live.yaml"
+    "$BOX/$1/reconfigure.sh" upload-config --dry-run >/dev/null 2>&1 || [[ $? -eq 2 ]]
+    cp "$BOX/asked.yaml" "$BOX/live.yaml"
+}
+live new
+for what in ClusterConfiguration KubeletConfiguration 'kind: RoleBinding' 'maxPods: 200' audit-log-maxage; do
+    grep -e "$what" "$BOX/live.yaml" >/dev/null || die "$what is not among what is asked for"
+done
+! grep -e dryrun -e token: "$BOX/live.yaml" || die "that is no object"
+code 0 "$BOX/new/reconfigure.sh" upload-config; says 'nothing to do'
+sed -i 's/maxPods: 200/maxPods: 110/' "$BOX/live.yaml"
+: >"$BOX/calls"
+code 2 "$BOX/new/reconfigure.sh" upload-config --dry-run; says '^\+ *maxPods: 200'
+! grep -e 'upload-config all --config' "$BOX/calls" || die "uploaded in a dry run"
+code 0 "$BOX/new/reconfigure.sh" upload-config
+grep -e 'init phase upload-config all --config' "$BOX/calls" >/dev/null || die "not uploaded"
+grep -e 'maxPods: 110' /var/lib/khagen/reconfigure/upload-config/objects.yaml >/dev/null || die "not kept"
+code 0 "$BOX/new/reconfigure.sh" upload-config; says 'nothing to do'
+sed -i 's/kubernetesVersion: .*/kubernetesVersion: v1.35.0/' "$BOX/live.yaml"
+code 6 "$BOX/new/reconfigure.sh" upload-config; says 'kubeadm upgrade'
+
+step "kube-proxy"
+sed -n 's/^kubernetesVersion: //p' /etc/kubernetes/kubeadm-cluster.yaml >"$BOX/version"
+echo >"$BOX/live.yaml"
+: >"$BOX/calls"
+code 2 "$BOX/new/reconfigure.sh" kube-proxy --dry-run; says '^\+ *bindAddressHardFail: true'
+! grep -e 'rollout restart' "$BOX/calls" || die "restarted in a dry run"
+touch "$BOX/rollout-fails"
+code 1 "$BOX/new/reconfigure.sh" kube-proxy; says 'not all of its pods are up'
+rm "$BOX/rollout-fails"
+: >"$BOX/calls"
+code 0 "$BOX/new/reconfigure.sh" kube-proxy
+grep -e 'rollout restart daemonset/kube-proxy' "$BOX/calls" >/dev/null || die "a half done run was taken for a done one"
+: >"$BOX/calls"
+code 0 "$BOX/new/reconfigure.sh" kube-proxy; says 'nothing to do'
+! grep -e 'rollout' "$BOX/calls" || die "restarted for nothing"
+
+step "coredns"
+image=$("$KUBEADM" config images list --config /etc/kubernetes/kubeadm.yaml 2>/dev/null | grep coredns)
+echo "$image" >"$BOX/coredns"
+code 0 "$BOX/new/reconfigure.sh" coredns; says 'nothing to do'
+echo "registry.k8s.io/coredns/coredns:${image##*:}" >"$BOX/coredns"
+: >"$BOX/calls"
+code 2 "$BOX/new/reconfigure.sh" coredns --dry-run; says 'registry.example.com'
+code 0 "$BOX/new/reconfigure.sh" coredns
+grep -e 'init phase addon coredns' "$BOX/calls" >/dev/null || die "kubeadm was not asked"
+echo registry.k8s.io/coredns/coredns:v1.0.0 >"$BOX/coredns"
+code 6 "$BOX/new/reconfigure.sh" coredns; says 'kubeadm upgrade'
+
+step "kubelet-config"
+live new
+mkdir -p /var/lib/kubelet
+configmap() { # NAME KEY <TEXT
+    jq -Rs --arg name "$1" --arg key "$2" '{apiVersion: "v1", kind: "ConfigMap", metadata: {name: $name, namespace: "kube-system"}, data: {($key): .}}' \
+        >"$BOX/www/api/v1/namespaces/kube-system/configmaps/$1"
+}
+text_of() { awk -v key="  $1: |" '$0 == key { inside = 1; next } inside && !/^    / { exit } inside { print substr($0, 5) }' "$BOX/live.yaml"; }
+text_of ClusterConfiguration | configmap kubeadm-config ClusterConfiguration
+text_of kubelet | configmap kubelet-config kubelet
+"$KUBEADM" init phase addon kube-proxy --print-manifest --config /etc/kubernetes/kubeadm.yaml |
+    awk '$0 == "  config.conf: |-" { inside = 1; next } inside && !/^    / { exit } inside { print substr($0, 5) }' | configmap kube-proxy config.conf
+jq -n '{apiVersion: "v1", kind: "Node", metadata: {name: "k8smaster1.isociel.com", labels: {"kubernetes.io/hostname": "k8smaster1.isociel.com"}, annotations: {"kubeadm.alpha.kubernetes.io/cri-socket": "unix:///run/containerd/containerd.sock"}}}' \
+    >"$BOX/www/api/v1/nodes/k8smaster1.isociel.com"
+jq -n '{apiVersion: "v1", kind: "PodList", items: [{apiVersion: "v1", kind: "Pod", metadata: {name: "kube-apiserver-k8smaster1.isociel.com", namespace: "kube-system",
+    labels: {component: "kube-apiserver", tier: "control-plane"}, annotations: {"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": "192.168.13.61:6443"}}}]}' >"$BOX/www/pods"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=system:nodes/CN=system:node:k8smaster1.isociel.com \
+    -keyout "$BOX/node.key" -out "$BOX/node.crt" 2>/dev/null
+sed -e "s|\(client-certificate-data: \).*|\1$(base64 -w 0 "$BOX/node.crt")|" -e "s|\(client-key-data: \).*|\1$(base64 -w 0 "$BOX/node.key")|" \
+    /etc/kubernetes/admin.conf >/etc/kubernetes/kubelet.conf
+printf 'healthzPort: 10248\nmaxPods: 110\n' >/var/lib/kubelet/config.yaml
+printf 'containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock"\n' >/var/lib/kubelet/instance-config.yaml
+echo 'KUBELET_KUBEADM_ARGS="--node-ip=192.168.13.61"' >/var/lib/kubelet/kubeadm-flags.env
+printf '{"major": "1", "minor": "36", "gitVersion": "v1.36.4"}' >"$BOX/www/version"
+stamps >"$BOX/before"
+code 2 "$BOX/new/reconfigure.sh" kubelet-config --dry-run
+says '^\+maxPods: 200'; says '^\+clusterDomain: cluster.local'; says 'restart kubelet.service'
+stamps >"$BOX/after"; same "$BOX/before" "$BOX/after"
+cp -a /var/lib/kubelet "$BOX/kubelet.old"
+: >"$BOX/calls"
+code 1 "$BOX/new/reconfigure.sh" kubelet-config --wait 1; says 'kubelet does not come up'; says 'as they were before'
+diff -r "$BOX/kubelet.old" /var/lib/kubelet || die "not put back"
+[[ $(grep -c -x 'restart kubelet.service' "$BOX/calls") -eq 2 ]] || die "kubelet was not restarted with its former settings"
+printf 'pid %s; error_log %s; daemon on;\nevents {}\nhttp { access_log off; server { listen 127.0.0.1:10248; location = /healthz { return 200 "ok"; } } }\n' \
+    "$BOX/nginx.pid" "$BOX/nginx.log" >"$BOX/nginx.conf"
+nginx -c "$BOX/nginx.conf" -e "$BOX/nginx.log"
+code 0 "$BOX/new/reconfigure.sh" kubelet-config --wait 5
+grep -x -e 'maxPods: 200' /var/lib/kubelet/config.yaml >/dev/null || die "$(cat /var/lib/kubelet/config.yaml)"
+grep -x -e 'containerRuntimeEndpoint: unix:///run/containerd/containerd.sock' /var/lib/kubelet/config.yaml >/dev/null || die "the socket is lost"
+cmp "$BOX/kubelet.old/config.yaml" /var/lib/khagen/reconfigure/kubelet-config/files/var/lib/kubelet/config.yaml
+: >"$BOX/calls"
+code 0 "$BOX/new/reconfigure.sh" kubelet-config; says 'nothing to do'
+! grep -e restart "$BOX/calls" || die "restarted for nothing"
+# the host's own settings lie over the cluster's
+mkdir -p /etc/kubernetes/patches
+echo 'maxPods: 50' >/etc/kubernetes/patches/kubeletconfiguration+merge.yaml
+cp -a "$BOX/new" "$BOX/patched"
+sed -i 's|^"files": \[|&\n{"path": "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml", "policy": "input"},|' "$BOX/patched/MANIFEST.json"
+sed -i 's/"manifest": .*/"manifest": "'"$(sha256sum "$BOX/patched/MANIFEST.json" | cut -c 1-64)"'"/' /var/lib/khagen/receipt.json
+code 2 "$BOX/patched/reconfigure.sh" kubelet-config --dry-run; says '^\+maxPods: 50'
+[[ ! -e /var/lib/khagen/pending && -z $(ls /var/lib/khagen/backups) && -z $(ls "$TMPDIR") ]] || die "something was left behind: $(ls "$TMPDIR")"
+printf 'all steps passed after %s s\n' "$SECONDS"
