@@ -129,13 +129,19 @@ impl Browser {
 
     /// Opens a file and waits until it is there. Milliseconds until it was loaded and painted.
     pub fn open(&mut self, file: &Path) -> f64 {
+        self.navigate(file);
+        let painted =
+            "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))";
+        self.eval(painted).as_f64().expect("a time")
+    }
+
+    /// Opens a file and waits until it is loaded.
+    pub fn navigate(&mut self, file: &Path) {
         self.loaded = false;
         self.call("Page.navigate", json!({"url": format!("file://{}", file.display())}));
         while !self.loaded {
             self.read();
         }
-        let painted = "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))";
-        self.eval(painted).as_f64().expect("a time")
     }
 
     /// A value from the page.
@@ -163,8 +169,8 @@ impl Browser {
 
     /// Keeps a picture of the window, for a person to look at.
     pub fn picture(&mut self, to: &Path) {
-        // Until what was scrolled to is there.
-        self.eval("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))");
+        // Until what was scrolled to is there. The debugger's own wait: a page's scripts may be off.
+        std::thread::sleep(std::time::Duration::from_millis(150));
         let answer = self.call("Page.captureScreenshot", json!({"format": "png"}));
         let data = answer["data"].as_str().expect("a picture");
         let bytes = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");

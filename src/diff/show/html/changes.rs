@@ -102,8 +102,9 @@ pub struct EachView {
     pub rows: Vec<Each>,
 }
 
-/// With more files than this, only the gravest are unfolded at first.
-const UNFOLDED: usize = 12;
+/// With more files than this, and of a file with more changes than that, only the gravest are unfolded at first.
+const FILES: usize = 40;
+const CHANGES: usize = 12;
 /// Longer patches are folded.
 const PATCH: usize = 60;
 
@@ -119,7 +120,8 @@ pub fn sections(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Vec<Sect
     let mut seen = BTreeSet::new();
     for ((file, kind), changes) in files {
         let class = changes.iter().map(|c| c.class()).max().unwrap_or(Class::None);
-        let open = total <= UNFOLDED || class >= Class::Recreate;
+        let open = class >= Class::Recreate
+            || (class >= Class::Reload && total <= FILES && changes.len() <= CHANGES);
         by_class.entry(class).or_default().push(view(key, file, kind, &changes, open, names, &mut seen));
     }
     by_class

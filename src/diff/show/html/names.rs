@@ -124,7 +124,7 @@ impl Names {
         let real = hosts.iter().filter(|h| &***h != OPERATOR).count();
         let and = if real < hosts.len() { " and the operator's bundle" } else { "" };
         if real == self.total {
-            return format!("all {}{and}", count(real, "host"));
+            return format!("{}{and}", every(count(real, "host")));
         }
         let mut roles: BTreeMap<&[String], usize> = BTreeMap::new();
         for host in hosts.iter().filter(|h| &***h != OPERATOR) {
@@ -133,7 +133,7 @@ impl Names {
         match roles.into_iter().collect::<Vec<_>>().as_slice() {
             [([role], n)] => match self.totals.get(role) {
                 Some(total) if total == n && *n == 1 => format!("the {role}{and}"),
-                Some(total) if total == n => format!("all {}{and}", plural(*n, role)),
+                Some(total) if total == n => format!("{}{and}", every(plural(*n, role))),
                 Some(total) => format!("{n} of {}{and}", plural(*total, role)),
                 None => format!("{}{and}", count(real, "host")),
             },
@@ -177,6 +177,14 @@ pub fn plural(n: usize, role: &str) -> String {
     match role {
         "etcd" => format!("{n} etcd {}", if n == 1 { "member" } else { "members" }),
         role => count(n, &role.replace('-', " ")),
+    }
+}
+
+/// `all 3 hosts`, `both hosts`.
+pub fn every(counted: String) -> String {
+    match counted.strip_prefix("2 ") {
+        Some(of) => format!("both {of}"),
+        None => format!("all {counted}"),
     }
 }
 

@@ -81,7 +81,7 @@ pub fn summary(key: &str, cluster: &ClusterDiff, sections: &[Section], names: &m
         answers: vec![
             hosts(key, cluster, names),
             units(key, cluster, names),
-            trust(key, cluster, names),
+            trust(key, cluster, sections, names),
             grave(key, cluster, sections),
         ],
         tallies: tallies
@@ -113,9 +113,25 @@ fn verdict(cluster: &ClusterDiff, class: Option<Class>) -> String {
         Some(Class::Reissue) => "Certificates or keys are issued again.",
         Some(Class::Reconfigure) => "Installing is not enough: procedures bring it into the running cluster.",
         Some(Class::Recreate) => "Something changes that cannot be changed in a running cluster.",
-        Some(Class::Destructive) => "A member, data, or access is lost.",
+        Some(Class::Destructive) => match leaving(cluster).as_slice() {
+            [] => "A member, data, or access is lost.",
+            [one] => return format!("{one} leaves the cluster."),
+            many => return format!("{} hosts leave the cluster.", many.len()),
+        },
     };
     text.to_owned()
+}
+
+/// Hosts that leave, if nothing else is destructive.
+fn leaving(cluster: &ClusterDiff) -> Vec<&Arc<str>> {
+    let mut hosts = Vec::new();
+    for change in cluster.changes.iter().filter(|c| c.class() == Class::Destructive) {
+        match change.what {
+            What::HostRetired { .. } | What::HostRemoved { .. } => hosts.extend(&change.hosts),
+            _ => return Vec::new(),
+        }
+    }
+    hosts
 }
 
 fn entry(class: &'static str, what: String) -> Entry {
@@ -143,7 +159,6 @@ fn hosts(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Answer {
                 0 => "gone",
                 1 => "leaves",
                 2 => "new",
-                4 => "bundle",
                 _ => "changed",
             };
             Entry {
@@ -262,7 +277,7 @@ fn order(
     (first, format!("{word} {}{how}", numbers(&steps)), format!("{key}-step-{first}"))
 }
 
-fn trust(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Answer {
+fn trust(key: &str, cluster: &ClusterDiff, sections: &[Section], names: &mut Names) -> Answer {
     let rows = &cluster.certificates;
     let is = |ca: bool| rows.iter().filter(move |r| r.ca == ca);
     let renewed =
@@ -282,7 +297,6 @@ fn trust(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Answer {
     for file in &ca_changes {
         lines.push(Entry { note: "changes".to_owned(), ..entry("reissue", format!("CA {file}")) });
     }
-    let new: Vec<&CertificateDates> = is(false).filter(renewed).collect();
     let dates = |rows: &[&CertificateDates]| {
         let all: BTreeSet<&str> =
             rows.iter().filter_map(|r| r.new_not_after.as_deref()).map(super::timeline::day).collect();
@@ -293,13 +307,39 @@ fn trust(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Answer {
         }
     };
     let mut counts = Vec::new();
+    let link = |file: &str| {
+        let of = |s: &Section| s.files.iter().find(|f| f.title == file).map(|f| f.id.clone());
+        sections.iter().find_map(of).unwrap_or_default()
+    };
+    // One that is issued again has another serial number, whatever its dates are.
+    let mut issued = 0;
+    for change in cluster.changes.iter().filter(|c| !ca_files.contains(c.file.as_str())) {
+        if matches!(&change.what, What::Field { field, .. } if field.ends_with("serial")) {
+            issued += change.hosts.len();
+            lines.push(Entry {
+                note: format!("issued again on {}", names.label(&change.hosts)),
+                link: link(&change.file),
+                ..entry("", change.file.clone())
+            });
+        }
+    }
+    let found = lines.len();
+    if found > LINES {
+        lines.truncate(LINES);
+        lines.push(entry("", format!("and {} more files", found - LINES)));
+    }
+    if issued > 0 {
+        counts.push(format!("{issued} issued again"));
+    }
     for (rows, word) in [
-        (new, "renewed"),
+        (is(false).filter(renewed).collect::<Vec<_>>(), "with another date"),
         (is(false).filter(added).collect(), "new"),
         (is(false).filter(gone).collect(), "gone"),
     ] {
         if !rows.is_empty() {
-            counts.push(format!("{} {word}", rows.len()));
+            if issued == 0 || word != "with another date" {
+                counts.push(format!("{} {word}", rows.len()));
+            }
             let what = format!("{} {word}", count(rows.len(), "certificate"));
             lines.push(Entry { note: dates(&rows), ..entry("", what) });
         }
@@ -348,8 +388,12 @@ fn trust(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Answer {
 
 fn grave(key: &str, cluster: &ClusterDiff, sections: &[Section]) -> Answer {
     let mut lines: Vec<Entry> = Vec::new();
-    for reason in &cluster.rollout.refused {
-        lines.push(Entry { link: format!("{key}-rollout"), ..entry("destructive", reason.clone()) });
+    if let [first, more @ ..] = cluster.rollout.refused.as_slice() {
+        let note = match more.len() {
+            0 => String::new(),
+            n => format!("and {} more", count(n, "reason")),
+        };
+        lines.push(Entry { link: format!("{key}-rollout"), note, ..entry("destructive", first.clone()) });
     }
     let mut class = if lines.is_empty() { "" } else { "destructive" };
     for section in sections.iter().filter(|s| matches!(s.class, "destructive" | "recreate")) {

@@ -125,7 +125,7 @@ pub fn topology(cluster: &ClusterDiff, names: &Names) -> Topology {
         cluster.hosts.iter().filter(|h| &*h.name != OPERATOR && lane_of(h) == Some(at)).collect()
     };
     let [balancers, control, etcd, workers] = [of(0), of(1), of(2), of(3)];
-    place(&mut picture, &mut y, "users, operators, kubelets");
+    place(&mut picture, &mut y, "users of the API");
     down(&mut picture, &mut y, "TLS");
     let endpoint = y + PLACE_HEIGHT / 2;
     place(&mut picture, &mut y, if balancers.is_empty() { "API endpoint" } else { "API endpoint (VIP)" });
@@ -163,8 +163,9 @@ fn lane(picture: &mut Topology, y: &mut usize, role: &str, title: &str, hosts: &
     let changed = hosts.iter().filter(|h| h.presence != Presence::Unchanged).count();
     let note = match (hosts.len(), changed) {
         (_, 0) => "unchanged".to_owned(),
-        (all, n) if all == n && n > 1 => format!("all {n} change"),
         (1, _) => "changes".to_owned(),
+        (2, 2) => "both change".to_owned(),
+        (all, n) if all == n => format!("all {n} change"),
         (all, n) => format!("{n} of {all} change"),
     };
     let top = *y;
@@ -197,6 +198,7 @@ fn lane(picture: &mut Topology, y: &mut usize, role: &str, title: &str, hosts: &
 fn tile(host: &HostDiff, lane: &str, x: usize, y: usize, names: &Names) -> Tile {
     let (short, rest) = match host.name.split_once('.') {
         Some((short, rest)) => (short, format!(".{rest}")),
+        None if &*host.name == OPERATOR => ("operator's bundle", "at the bastion".to_owned()),
         None => (&*host.name, String::new()),
     };
     let class = match host.presence {
@@ -221,7 +223,7 @@ fn tile(host: &HostDiff, lane: &str, x: usize, y: usize, names: &Names) -> Tile 
         name: host.name.clone(),
         short: cut(short),
         rest: cut(&rest),
-        title: format!("{}: {word}{more}; {}", host.name, host.addresses.join(", ")),
+        title: format!("{}: {word}{more} {}", host.name, host.addresses.join(", ")).trim_end().to_owned(),
         state: format!("{word}{more}"),
         class,
         presence: state(host.presence),
