@@ -76,7 +76,7 @@ pub fn finish(
         ),
         DiffFormat::Markdown => show::markdown::markdown(diff, show::markdown::LIMIT),
         DiffFormat::Json => show::json(diff),
-        DiffFormat::Html => String::new(),
+        DiffFormat::Html => show::html::html(diff),
     };
     streams.out(&text);
     if let Some(path) = rollout {

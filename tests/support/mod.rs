@@ -1,6 +1,7 @@
 //! What the tests share: running khagen, unpacking bundles, and finding out what this machine can judge.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod browser;
 pub mod net;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! A comparison for people and for tools: one file per format, none of which decides anything.
 
+pub mod html;
 mod layout;
 pub mod markdown;
 pub mod text;
