@@ -107,6 +107,9 @@ HOST
         tar -C "$BOX/t" -czf "$BOX/bundles/$fqdn.tar.gz" "$fqdn"
         cp -a "$BOX/t/$fqdn" /var/lib/khagen/incoming/
     done >"$OP/hosts.tsv"
+    # one that leaves stands apart
+    grep "^k8sworker3" "$OP/hosts.tsv" >"$OP/retired.tsv"
+    sed -i '/^k8sworker3/d' "$OP/hosts.tsv"
     stub ssh <<'STUB'
 while [[ $1 != -- ]]; do shift; done
 shift
@@ -265,6 +268,17 @@ case_stops_after_the_step_when_asked() {
     [[ $got == 1 ]] || die "$got"; says 'step 2 is done; stopped here'
     grep -q 'k8sworker2.*ends' "$BOX/times" || die "cut off"
     ! grep -q k8sworker3 "$BOX/ran" || die "went on"
+    # Ctrl-C goes to everything that runs at the terminal, and is a wish to stop like any other
+    afresh; echo 0.6 >"$BOX/lasts"
+    set -m
+    "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & pid=$!
+    set +m
+    until grep -q 'k8sworker1.*begins' "$BOX/times" 2>/dev/null; do /bin/sleep 0.02; done
+    kill -INT -- "-$pid"
+    got=0; wait "$pid" || got=$?
+    [[ $got == 1 ]] || die "$got"; says 'step 1 is done; stopped here'
+    ran 'k8sworker1 install' 'k8sworker1 verify --quiet'
+    code 0 rollout --stop-after 2; : >"$BOX/times"
     # twice: at once, and the host goes on
     "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & pid=$!
     until grep -q 'k8sworker3.*begins' "$BOX/times"; do /bin/sleep 0.02; done

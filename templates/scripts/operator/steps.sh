@@ -36,6 +36,7 @@ read_file() {
 }
 read_fleet() {
     local fqdn address user port roles node
+    LEAVING=yes
     while IFS=$'\t' read -r fqdn address user port roles _ node _; do
         [[ $fqdn =~ ^[a-z0-9.-]+$ ]] || finish 1 "hosts.tsv: '$fqdn' is no host name"
         ADDRESS[$fqdn]=$address LOGIN[$fqdn]=$user PORT[$fqdn]=$port ROLES[$fqdn]=$roles NODE[$fqdn]=$node
