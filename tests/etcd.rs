@@ -56,7 +56,8 @@ impl Etcd {
         etcd.net.host(CONTROL_PLANE, "192.168.13.61/24");
         for (name, address) in MEMBERS {
             etcd.net.host(name, &format!("{address}/24"));
-            etcd.furnish(name);
+            etcd.net.furnish(name);
+            etcd.net.furnish_etcd(name);
         }
         std::thread::scope(|scope| {
             let etcd = &etcd;
@@ -70,30 +71,6 @@ impl Etcd {
             }
         });
         etcd
-    }
-
-    /// What a host has before the bundle comes: etcd's programs, and something that answers to `systemctl`.
-    fn furnish(&self, host: &str) {
-        let programs = oracle().expect("asked for");
-        for name in ["etcd", "etcdctl", "etcdutl"] {
-            // Bound, not linked: etcd's user cannot pass through the folder where they are. Bound over a program, because
-            // install.sh has the units read in an overlay, which does not see through mounts.
-            self.net.shell(
-                host,
-                &format!(
-                    "f=/usr/local/bin/{name}; install -m 0755 /bin/true $f; mount --bind {} $f",
-                    programs.join(name).display()
-                ),
-            );
-        }
-        let stand_in = root().join("tests/support/systemctl");
-        self.net.shell(
-            host,
-            &format!(
-                "install -m 0755 {} /usr/local/sbin/systemctl; install -m 0755 /bin/true /usr/local/sbin/sync",
-                stand_in.display()
-            ),
-        );
     }
 
     fn bundle(&self, host: &str) -> PathBuf {

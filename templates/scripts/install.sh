@@ -213,6 +213,8 @@ lay_over() {
     mount -t tmpfs -o mode=0755 tmpfs "$1/tmp" || return 1
     for top in etc usr; do
         mkdir -p "$1/tmp/$top" "$1/tmp/$top.work"
+        # /etc and /usr have this folder's mode then, and keepalived asks whether its scripts' user gets through
+        chmod 0755 "$1/tmp/$top"
         mount -t overlay -o "lowerdir=$1/low/$top:/$top,upperdir=$1/tmp/$top,workdir=$1/tmp/$top.work" overlay "/$top" || return 1
     done
     cd "$1/low" || return 1

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
-# probe.pl ADDRESS PORT SECONDS: every 20 ms begins a connection to ADDRESS and PORT and sends what begins like TLS; an answer within a
+# probe.pl ADDRESS PORT SECONDS [FILE]: every 20 ms begins a connection to ADDRESS and PORT and sends what begins like TLS; an answer within a
 # second is a success, whoever it is from. Prints "probes N failed N gap MS": the longest time from the last success before a
-# failure to the first one after it, by when the probes began. perl-base only.
+# failure to the first one after it, by when the probes began. Each such time goes to FILE, in seconds since 1970. SIGTERM ends it
+# earlier. perl-base only.
 use strict;
 use warnings;
 use Socket qw(:DEFAULT inet_pton IPPROTO_TCP TCP_NODELAY);
@@ -9,7 +10,8 @@ use Time::HiRes qw(time sleep);
 use Fcntl;
 use Errno qw(EINPROGRESS EAGAIN);
 
-my ($address, $port, $seconds) = @ARGV;
+my ($address, $port, $seconds, $file) = @ARGV;
+$SIG{TERM} = sub { $seconds = 0 };
 my $v6 = $address =~ /:/;
 my $family = $v6 ? AF_INET6 : AF_INET;
 my $to = $v6 ? Socket::pack_sockaddr_in6($port, inet_pton(AF_INET6, $address)) : pack_sockaddr_in($port, inet_pton(AF_INET, $address));
@@ -50,11 +52,19 @@ while (time < $begin + $seconds || %open) {
 }
 @done = sort { $a->[0] <=> $b->[0] } @done;
 my ($failed, $gap, $last, $hurt) = (0, 0, $begin, 0);
+my $out;
+if (defined $file) { open($out, '>', $file) or die "$file: $!"; }
+# One time without an answer.
+sub over {
+    if ($_[0] - $last > $gap) { $gap = $_[0] - $last; }
+    if ($out) { printf $out "%.3f %.3f\n", $last, $_[0]; }
+}
 for my $probe (@done) {
     if ($probe->[1]) {
-        if ($hurt && $probe->[0] - $last > $gap) { $gap = $probe->[0] - $last; }
+        if ($hurt) { over($probe->[0]); }
         ($last, $hurt) = ($probe->[0], 0);
     } else { $failed++; $hurt = 1; }
 }
-if ($hurt) { $gap = time - $last; }
+if ($hurt) { over(time); }
+if ($out) { close $out; }
 printf "probes %d failed %d gap %d\n", scalar @done, $failed, $gap * 1000;

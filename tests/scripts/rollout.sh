@@ -107,6 +107,9 @@ HOST
         tar -C "$BOX/t" -czf "$BOX/bundles/$fqdn.tar.gz" "$fqdn"
         cp -a "$BOX/t/$fqdn" /var/lib/khagen/incoming/
     done >"$OP/hosts.tsv"
+    # one that leaves stands apart
+    grep "^k8sworker3" "$OP/hosts.tsv" >"$OP/retired.tsv"
+    sed -i '/^k8sworker3/d' "$OP/hosts.tsv"
     stub ssh <<'STUB'
 while [[ $1 != -- ]]; do shift; done
 shift
@@ -195,8 +198,7 @@ everything() {
         'uncordon k8sworker1 - node' \
         'label k8sworker1,k8sworker2 - -'
 }
-EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 install'
-    'k8smaster1 reconfigure control-plane' 'k8sworker1 install' 'k8sworker1 verify --quiet'
+EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 reconfigure control-plane' 'k8sworker1 install' 'k8sworker1 verify --quiet'
     "kubectl drain k8sworker3.$D --ignore-daemonsets --delete-emptydir-data --timeout=2s" "kubectl delete node k8sworker3.$D --ignore-not-found"
     'k8sworker3 uninstall --yes' 'etcdctl remove k8setcd3' 'k8setcd4 install' 'k8setcd4 up --wait 2' 'k8setcd4 verify --quiet'
     "kubectl uncordon k8sworker1.$D" "bastion label --host k8sworker1.$D --host k8sworker2.$D")
@@ -266,6 +268,17 @@ case_stops_after_the_step_when_asked() {
     [[ $got == 1 ]] || die "$got"; says 'step 2 is done; stopped here'
     grep -q 'k8sworker2.*ends' "$BOX/times" || die "cut off"
     ! grep -q k8sworker3 "$BOX/ran" || die "went on"
+    # Ctrl-C goes to everything that runs at the terminal, and is a wish to stop like any other
+    afresh; echo 0.6 >"$BOX/lasts"
+    set -m
+    "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & pid=$!
+    set +m
+    until grep -q 'k8sworker1.*begins' "$BOX/times" 2>/dev/null; do /bin/sleep 0.02; done
+    kill -INT -- "-$pid"
+    got=0; wait "$pid" || got=$?
+    [[ $got == 1 ]] || die "$got"; says 'step 1 is done; stopped here'
+    ran 'k8sworker1 install' 'k8sworker1 verify --quiet'
+    code 0 rollout --stop-after 2; : >"$BOX/times"
     # twice: at once, and the host goes on
     "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & pid=$!
     until grep -q 'k8sworker3.*begins' "$BOX/times"; do /bin/sleep 0.02; done
@@ -332,6 +345,7 @@ case_never_leaves_etcd_without_a_majority() {
     code 6 rollout --dry-run
     plan 'install k8setcd1,k8setcd2,k8setcd3 - -'; code 6 rollout --confirm 1; untouched
     plan 'install k8setcd1 - -' 'reconfigure:certificates k8setcd2,k8setcd3 etcd etcd'; code 6 rollout; untouched; says 'step 2 is refused'
+    plan 'reconfigure:kubelet-config k8setcd2,k8setcd3 - -'; code 2 rollout --dry-run
     # taken down and not taken out, it still counts
     plan 'uninstall k8setcd3 - -' 'install k8setcd1 - -'; code 6 rollout; untouched; says 'step 2 is refused'
     plan 'member-remove k8setcd2,k8setcd3 - -'; code 6 rollout; untouched; says 'would leave at once'
@@ -391,7 +405,7 @@ case_a_host_that_refuses_ends_it() {
         code 0 rollout
         [[ $(grep -c k8sworker1 "$BOX/ran") == 1 ]] || die "step 1 again"
     done
-    afresh; plan 'reconfigure:certificates k8smaster1 - -'
+    afresh; plan 'reconfigure:upgrade k8smaster1 - -'
     echo 6 >"$BOX/code.k8smaster1.$D.reconfigure"; code 6 rollout; says 'reconfigure.sh on k8smaster1.* /var/log/khagen/reconfigure.log'
     afresh; plan 'up k8smaster1 - -'
     echo 5 >"$BOX/code.k8smaster1.$D.install"; code 5 rollout; ran 'k8smaster1 install'

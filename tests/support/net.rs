@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{run, scratch, text};
+use super::{oracle, root, run, scratch, text};
 
 /// Runs in the host's new mount namespace, then stays as the process that keeps it.
 const KEEPER: &str = r#"
@@ -99,7 +99,7 @@ impl Net {
     /// A command that will run on a host.
     pub fn command(&self, host: &str, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--target={}", self.keepers[host].id()));
+        command.arg(format!("--target={}", self.keeper(host)));
         command.args(["--mount", "--net", "--uts", "--", program]).stdin(Stdio::null());
         command
     }
@@ -109,9 +109,39 @@ impl Net {
         run(self.command(host, "bash").args(["-euo", "pipefail", "-c", script]))
     }
 
+    /// What a host has before a bundle comes: something that answers to `systemctl`, and no disk to wait for.
+    pub fn furnish(&self, host: &str) {
+        let systemctl = root().join("tests/support/systemctl");
+        let script = format!(
+            "install -m 0755 {} /usr/local/sbin/systemctl; install -m 0755 /bin/true /usr/local/sbin/sync",
+            systemctl.display()
+        );
+        self.shell(host, &script);
+    }
+
+    /// etcd's programs on a host.
+    pub fn furnish_etcd(&self, host: &str) {
+        let programs = oracle().expect("asked for");
+        for name in ["etcd", "etcdctl", "etcdutl"] {
+            // Bound, not linked: etcd's user cannot pass through the folder where they are. Bound over a program, because
+            // install.sh has the units read in an overlay, which does not see through mounts.
+            let program = programs.join(name);
+            let script = format!(
+                "f=/usr/local/bin/{name}; install -m 0755 /bin/true $f; mount --bind {} $f",
+                program.display()
+            );
+            self.shell(host, &script);
+        }
+    }
+
+    /// The process whose namespaces a host is.
+    pub fn keeper(&self, host: &str) -> u32 {
+        self.keepers[host].id()
+    }
+
     /// A host's file as the test can open it.
     pub fn path(&self, host: &str, path: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{path}", self.keepers[host].id()))
+        PathBuf::from(format!("/proc/{}/root{path}", self.keeper(host)))
     }
 }
 

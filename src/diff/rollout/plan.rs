@@ -309,8 +309,10 @@ impl Planner<'_> {
             .into_iter()
             .filter(|h| self.presence(h) == Presence::Changed)
             .partition(|h| self.restarts_any(h) || self.units.contains_key(h));
-        if !quiet.is_empty() {
-            self.install(quiet, &[Gate::Etcd], &[Gate::Etcd, Gate::Verify]);
+        // One at a time as well: rollout.sh takes it that any install may stop a member, since a file that somebody changed on
+        // the host is put right by it.
+        for host in quiet {
+            self.install(vec![host], &[Gate::Etcd], &[Gate::Etcd, Gate::Verify]);
         }
         for host in restart {
             let mut after = vec![Gate::Etcd, Gate::Verify];

@@ -2,9 +2,10 @@
 # Usage: distribute.sh [--from DIR] [--host NAME]... [--dry-run]
 #
 # Carries each host's tarball over ssh and unpacks it there under /var/lib/khagen/incoming, four
-# hosts at a time. The tarball goes through the connection itself: no copy with keys in it stays
-# in anybody's home. Nothing is installed yet. By hand: copy <fqdn>.tar.gz to the host and there,
-# as root: tar -xzpf <fqdn>.tar.gz --no-same-owner -C /var/lib/khagen/incoming
+# hosts at a time; also that of a host that leaves, which takes it down. The tarball goes through
+# the connection itself: no copy with keys in it stays in anybody's home. Nothing is installed yet.
+# By hand: copy <fqdn>.tar.gz to the host and there, as root:
+#   tar -xzpf <fqdn>.tar.gz --no-same-owner -C /var/lib/khagen/incoming
 #
 #   --from DIR    where the tarballs are (default: the folder that holds operator/)
 #   --host NAME   only this host (short name or FQDN); may be repeated
@@ -18,6 +19,7 @@
 
 INCOMING=/var/lib/khagen/incoming
 FROM=$HERE/..
+LEAVING=yes
 
 # The digests lie beside the folder of the bundles, in khagen's output, or with them.
 check_tarball() {

@@ -1,6 +1,7 @@
 # ---- fleet: what the operator's scripts share: hosts.tsv and ssh ----
 # hosts.tsv: fqdn, ssh address, user, port, roles, kubeadm (init, join, -), node name, labels; one tab between.
 HOSTS=$HERE/hosts.tsv
+LEAVING=''  # "yes": those of retired.tsv, which is of the same kind, belong to it
 DRY=''
 ONLY=()     # --host: short names or FQDNs
 
@@ -13,12 +14,16 @@ chosen() {
         for wanted in "${ONLY[@]}"; do
             if [[ $wanted == "$fqdn" || $wanted == "${fqdn%%.*}" ]]; then printf '%s\t%s\n' "$fqdn" "$rest"; fi
         done
-    done <"$HOSTS"
+    done < <(hosts_and_leaving)
+}
+hosts_and_leaving() {
+    cat -- "$HOSTS"
+    if [[ -n $LEAVING && -f $HERE/retired.tsv ]]; then cat -- "$HERE/retired.tsv"; fi
 }
 check_only() {
     local wanted
     for wanted in "${ONLY[@]}"; do
-        awk -F '\t' -v w="$wanted" '{ short = $1; sub(/\..*/, "", short) } $1 == w || short == w { found = 1 } END { exit !found }' "$HOSTS" ||
+        awk -F '\t' -v w="$wanted" '{ short = $1; sub(/\..*/, "", short) } $1 == w || short == w { found = 1 } END { exit !found }' <(hosts_and_leaving) ||
             finish 64 "$wanted is not in hosts.tsv"
     done
 }

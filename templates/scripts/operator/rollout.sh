@@ -75,7 +75,7 @@ check_bundles() {
     local n fqdn hosts=() stale=() silent=() absent=()
     for ((n = DONE + 1; n <= COUNT; n++)); do
         in_step "$n"
-        if touches "${ACTION[n]}"; then hosts+=("${STEP_HOSTS[@]}"); fi
+        if on_hosts "${ACTION[n]}"; then hosts+=("${STEP_HOSTS[@]}"); fi
     done
     mapfile -t hosts < <(printf '%s\n' "${hosts[@]}" | grep . | sort -u)
     if [[ ${#hosts[@]} -eq 0 ]]; then return 0; fi
@@ -131,7 +131,7 @@ act() {
     case $STEP_ACTION in
         install) on_it "$bundle/install.sh" ;;
         up) on_it "$bundle/install.sh" && on_it "$bundle/up.sh --wait $WAIT" ;;
-        reconfigure:*) on_it "$bundle/install.sh" && on_it "$bundle/reconfigure.sh ${STEP_ACTION#*:}" ;;
+        reconfigure:*) on_it "$bundle/reconfigure.sh ${STEP_ACTION#*:}" ;;
         uninstall) on_it "$bundle/uninstall.sh --yes" ;;
         drain) bastion kubectl --kubeconfig="$HERE/admin.conf" drain "${NODE[$1]}" --ignore-daemonsets --delete-emptydir-data "--timeout=${WAIT}s" ;;
         uncordon) bastion kubectl --kubeconfig="$HERE/admin.conf" uncordon "${NODE[$1]}" ;;
@@ -228,7 +228,7 @@ run_step() {
         esac
         pass "$gate" "$n" before 2
     done
-    if touches "${ACTION[n]}" && touches_member "$n" && [[ -z ${SCARCE[n]-} ]]; then
+    if stops_etcd "${ACTION[n]}" && touches_member "$n" && [[ -z ${SCARCE[n]-} ]]; then
         quorum_without "${STEP_HOSTS[@]}" || finish 6 "step $n is not begun: $WHY. Cure it and run this again"
     fi
     if [[ -z $BEGUN ]]; then keep "$n" begun; fi

@@ -36,6 +36,7 @@ read_file() {
 }
 read_fleet() {
     local fqdn address user port roles node
+    LEAVING=yes
     while IFS=$'\t' read -r fqdn address user port roles _ node _; do
         [[ $fqdn =~ ^[a-z0-9.-]+$ ]] || finish 1 "hosts.tsv: '$fqdn' is no host name"
         ADDRESS[$fqdn]=$address LOGIN[$fqdn]=$user PORT[$fqdn]=$port ROLES[$fqdn]=$roles NODE[$fqdn]=$node
@@ -46,8 +47,9 @@ check_steps() {
     for ((n = 1; n <= COUNT; n++)); do
         in_step "$n"
         case ${ACTION[n]} in
-            install | up | uninstall | drain | uncordon | delete-node | member-remove | reconfigure:control-plane | \
-                reconfigure:upload-config | reconfigure:certificates | reconfigure:kubelet-config | reconfigure:kube-proxy | reconfigure:coredns)
+            install | up | uninstall | drain | uncordon | delete-node | member-remove | reconfigure:upload-config | \
+                reconfigure:control-plane | reconfigure:certificates | reconfigure:kubelet-config | reconfigure:kubelet-flags | \
+                reconfigure:kube-proxy | reconfigure:coredns | reconfigure:upgrade)
                 [[ ${#STEP_HOSTS[@]} -gt 0 ]] || finish 64 "step $n: ${ACTION[n]} needs hosts" ;;
             label | manual) ;;
             *) finish 64 "step $n: this script knows no action '${ACTION[n]}'" ;;
@@ -74,8 +76,10 @@ check_steps() {
         [[ $n -ge 1 && $n -le $COUNT ]] || finish 64 "there is no step $n, the last is $COUNT"
     done
 }
-# touches ACTION: may it stop what runs on the host?
-touches() { case $1 in install | up | uninstall | reconfigure:*) return 0 ;; esac; return 1; }
+# Done by a script of the host's bundle.
+on_hosts() { case $1 in install | up | uninstall | reconfigure:*) return 0 ;; esac; return 1; }
+# May it stop an etcd that runs on the host? The other procedures are Kubernetes' own.
+stops_etcd() { case $1 in install | up | uninstall | reconfigure:certificates) return 0 ;; esac; return 1; }
 # Counted from what FILE says of the members, whatever its gates are: who is touched does not serve meanwhile.
 check_majority() {
     local n fqdn members down=() touched serve all rest
@@ -91,7 +95,7 @@ check_majority() {
         done
         all=${#members[@]}
         MEMBERS[n]=${members[*]}
-        if touches "${ACTION[n]}" && [[ $touched -gt 0 && $serve -le $((all / 2)) ]]; then
+        if stops_etcd "${ACTION[n]}" && [[ $touched -gt 0 && $serve -le $((all / 2)) ]]; then
             if [[ $all -gt 2 || $touched -gt 1 ]]; then
                 finish 6 "step $n is refused: $serve of $all members of etcd would serve meanwhile, $((all / 2 + 1)) are needed"
             fi
