@@ -14,6 +14,7 @@
 # @include prelude.sh
 # @include host.sh
 # @include compare.sh
+# @include probe.sh
 
 DRY=''
 STAGE=$STATE/stage
@@ -211,11 +212,9 @@ touched() {
 plan_units() {
     local entry unit enable start restart_on reload_on prefixes=() etcd_waits='' data state
     state=$(field etcdState)
-    if [[ $state == existing ]]; then
-        data=$(etcd_data)
-        # It must be announced to the running cluster before its first start.
-        if [[ ! -d $data/member ]]; then etcd_waits=yes; fi
-    fi
+    data=$(etcd_data)
+    # It must be announced to the running cluster before its first start.
+    if [[ $state == existing && ! -d $data/member ]]; then etcd_waits=yes; fi
     for entry in "${UNITS[@]}"; do
         IFS='|' read -r unit enable start restart_on reload_on <<<"$entry"
         unit_state "$unit"
@@ -227,6 +226,7 @@ plan_units() {
                 JOINS_FIRST=yes
                 continue
             fi
+            if [[ $unit == etcd.service && ! -d $data/member ]]; then check_not_lost "$data"; fi
             is_oneshot "$unit"
             if [[ $ONESHOT == yes ]] && ! touched "/etc/systemd/system/$unit"; then continue; fi
             UNIT_ACTIONS+=("start|$unit")
@@ -236,6 +236,27 @@ plan_units() {
         if touched "${prefixes[@]}"; then UNIT_ACTIONS+=("restart|$unit"); continue; fi
         read -r -a prefixes <<<"$reload_on"
         if touched "${prefixes[@]}"; then UNIT_ACTIONS+=("reload|$unit"); fi
+    done
+}
+# A founding member that has lost its data must not start anew under its old name: the others count on what it has promised.
+# One that has run has told the cluster where its clients find it.
+check_not_lost() {
+    local env=$HERE/root/etc/etcd/etcd.env endpoint endpoints=() own peer name members=() entry is clients
+    if [[ ! -f $env ]]; then return 0; fi
+    own=$(env_value ETCD_ADVERTISE_CLIENT_URLS "$env")
+    peer=$(env_value ETCD_INITIAL_ADVERTISE_PEER_URLS "$env")
+    name=$(env_value ETCD_NAME "$env")
+    lines endpoints list etcdEndpoints
+    for endpoint in "${endpoints[@]}"; do
+        if [[ $endpoint == "$own" ]] || ! connects "$(host_of "${endpoint#*://}")" "$(port_of "$endpoint")"; then continue; fi
+        ETCD_PKI=$HERE/root/etc/etcd/pki lines members etcd_client "$endpoint" member list 2>/dev/null || continue
+        for entry in "${members[@]}"; do
+            IFS='|' read -r _ _ _ is clients _ <<<"${entry//, /|}"
+            if [[ $is == "$peer" && -n $clients ]]; then
+                finish 6 "the cluster knows $name as a member that has run, but its data is not in $1: it must not start anew under the old name. Take the lost one out on another etcd host (khagen-etcd-replace $name --yes), set cluster.state: running, build, and install that bundle"
+            fi
+        done
+        return 0
     done
 }
 etcd_data() {

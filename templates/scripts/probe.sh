@@ -66,10 +66,10 @@ says_ok() { [[ $'\n'$ANSWER == *$'\nok'* ]]; }
 env_value() { sed -n -e "s/^$1=//p" -- "${2:-/etc/etcd/etcd.env}" | sed -e 's/^"\(.*\)"$/\1/' | tail -n 1; }
 # etcd_client ENDPOINTS ARGUMENT...: etcdctl as this member's own client.
 etcd_client() {
-    local program
+    local program pki=${ETCD_PKI:-/etc/etcd/pki}
     program=$(tool etcdctl)
-    "$program" --endpoints="$1" --dial-timeout=2s --cacert=/etc/etcd/pki/etcd-ca.crt \
-        --cert=/etc/etcd/pki/etcd-health-client.crt --key=/etc/etcd/pki/etcd-health-client.key "${@:2}"
+    "$program" --endpoints="$1" --dial-timeout=2s --cacert="$pki/etcd-ca.crt" \
+        --cert="$pki/etcd-health-client.crt" --key="$pki/etcd-health-client.key" "${@:2}"
 }
 # etcd_healthy_at URL: is that member healthy? 1 is etcdctl's no; any other end of it is an error.
 etcd_healthy_at() {
