@@ -14,123 +14,188 @@
 # @include prelude.sh
 # @include host.sh
 # @include compare.sh
+# @include probe.sh
 
 DRY=''
 STAGE=$STATE/stage
+INSTALLED=''        # "yes" if the receipt is of this very bundle
+GENERATION=''
+CLUSTER=''
 READ_LATE=''        # "yes" if the daemons could not read the staged files
+JOINS_FIRST=''      # "yes" if up.sh starts etcd, not this script
 BACKUP=''           # the name of this run's backup
 ACTIONS=()          # "action|path|mode|owner|group|policy"
 UNIT_ACTIONS=()     # "action|unit"
 
 # ---- what must hold before anything is touched ----
 
+declare -A SUMS=()      # path in the bundle to digest
+
 # SHA256SUMS names every file of the bundle, and the bundle holds no other.
 check_integrity() {
-    local odd
+    local line path code=0 odd=()
     cd -- "$HERE"
     [[ -f SHA256SUMS && -f MANIFEST.json ]] || finish 4 "SHA256SUMS or MANIFEST.json is missing from $HERE"
-    odd=$(find . ! -type f ! -type d | head -n 3)
-    if [[ -n $odd ]]; then finish 4 "the bundle holds something that is no plain file: $odd"; fi
-    if grep -E -v -q '^[0-9a-f]{64} [ *](\./)?[A-Za-z0-9._@+-][A-Za-z0-9/._@+-]*$' SHA256SUMS; then
-        finish 4 "SHA256SUMS has a line that is none of khagen's"
-    fi
-    if ! sha256sum --check --strict --quiet SHA256SUMS >&2; then
-        finish 4 "the bundle is damaged: a file is not as SHA256SUMS says. Fetch it again"
-    fi
-    odd=$(comm -13 <(sed -e 's/^.\{66\}//' -e 's/^\.\///' SHA256SUMS | sort) \
-        <(find . -type f ! -path ./SHA256SUMS | sed 's/^\.\///' | sort) | head -n 3)
-    if [[ -n $odd ]]; then finish 4 "the bundle holds a file that SHA256SUMS does not name: $odd"; fi
-    [[ $(field schema) == khagen-manifest/v1 ]] || finish 4 "MANIFEST.json is of a kind that this script does not know"
+    lines odd find . ! -type f ! -type d
+    if [[ ${#odd[@]} -gt 0 ]]; then finish 4 "the bundle holds something that is no plain file: ${odd[*]:0:3}"; fi
+    while IFS= read -r line || [[ -n $line ]]; do
+        [[ $line =~ ^([0-9a-f]{64})\ [\ *](\./)?([A-Za-z0-9._@+-][A-Za-z0-9/._@+-]*)$ ]] ||
+            finish 4 "SHA256SUMS has a line that is none of khagen's"
+        SUMS[${BASH_REMATCH[3]}]=${BASH_REMATCH[1]}
+    done <SHA256SUMS
+    sha256sum --check --strict --quiet SHA256SUMS >&2 || code=$?
+    case $code in
+        0) ;;
+        1) finish 4 "the bundle is damaged: a file is not as SHA256SUMS says. Fetch it again" ;;
+        *) finish 1 "sha256sum cannot check the bundle (it ended with $code)" ;;
+    esac
+    lines odd find . -type f ! -path ./SHA256SUMS
+    for path in "${odd[@]}"; do
+        [[ -n ${SUMS[${path#./}]-} ]] || finish 4 "the bundle holds a file that SHA256SUMS does not name: $path"
+    done
+    line=$(field schema)
+    [[ $line == khagen-manifest/v1 ]] || finish 4 "MANIFEST.json is of a kind that this script does not know"
 }
 
 # MANIFEST.json and SHA256SUMS (which is proven by now) mean the same files under root/, no more, no less.
 check_manifest() {
-    local odd
-    odd=$(entries files path | grep -E -v -e '^/[A-Za-z0-9._@/+-]+$' || :)
-    if [[ -z $odd ]]; then odd=$(entries files path | grep -F -e '/..' || :); fi
-    if [[ -n $odd ]]; then finish 4 "MANIFEST.json: '$odd' is no path to install to"; fi
-    odd=$(comm -3 <(entries files sha256 path policy | sed -n -e '/|absent$/d' -e 's/|[^|]*$//p' | sort) \
-        <(sed -n -e 's/^\(.\{64\}\) [ *]\(\.\/\)\{0,1\}root\//\1|\//p' SHA256SUMS | sort) | head -n 3)
-    if [[ -n $odd ]]; then finish 4 "MANIFEST.json and the files under root/ do not agree: $odd"; fi
+    local entry path policy sha count=0
+    for entry in "${FILES[@]}"; do
+        IFS='|' read -r path _ _ _ policy sha <<<"$entry"
+        if ! [[ $path =~ ^/[A-Za-z0-9._@/+-]+$ ]] || [[ $path == */..* ]]; then
+            finish 4 "MANIFEST.json: '$path' is no path to install to"
+        fi
+        if [[ $policy == absent ]]; then continue; fi
+        [[ ${SUMS[root$path]-} == "$sha" ]] || finish 4 "MANIFEST.json and the files under root/ do not agree: $path"
+        count=$((count + 1))
+    done
+    for path in "${!SUMS[@]}"; do
+        if [[ $path == root/* ]]; then count=$((count - 1)); fi
+    done
+    [[ $count -eq 0 ]] || finish 4 "MANIFEST.json and the files under root/ do not agree: root/ holds what the manifest does not name"
 }
 
 check_receipt() {
-    local before now
+    local before cluster id host manifest
+    GENERATION=$(field generation)
+    CLUSTER=$(field cluster)
     if [[ ! -f $RECEIPT ]]; then return 0; fi
-    if [[ $(receipt clusterId) != "$(field clusterId)" ]]; then
-        finish 5 "this host belongs to cluster $(receipt cluster) ($(receipt clusterId)); the bundle is for $(field cluster) ($(field clusterId)). Run uninstall.sh of the old bundle first if you mean it"
+    cluster=$(receipt cluster)
+    id=$(receipt clusterId)
+    manifest=$(field clusterId)
+    if [[ $id != "$manifest" ]]; then
+        finish 5 "this host belongs to cluster $cluster ($id); the bundle is for $CLUSTER ($manifest). Run uninstall.sh of the old bundle first if you mean it"
     fi
-    [[ $(receipt host) == "$(field host)" ]] || finish 5 "this host was installed as $(receipt host)"
+    host=$(receipt host)
+    manifest=$(field host)
+    [[ $host == "$manifest" ]] || finish 5 "this host was installed as $host"
     before=$(receipt generation)
-    now=$(field generation)
-    if [[ $now -lt $before ]]; then
-        finish 5 "generation $before is installed, this bundle is generation $now: to go back run rollback.sh $now"
+    if [[ $GENERATION -lt $before ]]; then
+        finish 5 "generation $before is installed, this bundle is generation $GENERATION: to go back run rollback.sh $GENERATION"
     fi
-    if [[ $now -eq $before && $(receipt manifest) != "$(digest "$MANIFEST")" ]]; then
-        finish 5 "another bundle of generation $now is installed: one of the two was built from another store"
+    manifest=$(receipt manifest)
+    digest "$MANIFEST"
+    if [[ $GENERATION -eq $before && $manifest != "$DIGEST" ]]; then
+        finish 5 "another bundle of generation $GENERATION is installed: one of the two was built from another store"
     fi
+    if [[ $GENERATION -eq $before ]]; then INSTALLED=yes; fi
 }
 
 check_clock() {
-    local now
+    local now from until
     now=$(date -u +%FT%TZ)
-    if [[ $now < $(field validFrom) ]]; then
-        finish 6 "the clock says $now, the certificates begin at $(field validFrom): set the clock (timedatectl)"
+    from=$(field validFrom)
+    until=$(field validUntil)
+    if [[ $now < $from ]]; then
+        finish 6 "the clock says $now, the certificates begin at $from: set the clock (timedatectl)"
     fi
-    if [[ $now > $(field validUntil) ]]; then
-        finish 6 "the clock says $now, the first certificate ends at $(field validUntil): set the clock, or renew (khagen pki renew) and build again"
+    if [[ $now > $until ]]; then
+        finish 6 "the clock says $now, the first certificate ends at $until: set the clock, or renew (khagen pki renew) and build again"
     fi
 }
 
 check_commands() {
-    local command missing=()
-    while read -r command; do
+    local command commands=() packages=() missing=()
+    lines commands list commands
+    for command in "${commands[@]}"; do
         command -v -- "$command" >/dev/null || missing+=("$command")
-    done < <(list commands)
+    done
     if [[ ${#missing[@]} -gt 0 ]]; then
+        lines packages list packages
         say "missing on this host: ${missing[*]}"
-        say "Debian and Ubuntu have them in: apt-get install $(list packages | paste -s -d ' ')"
+        say "Debian and Ubuntu have them in: apt-get install ${packages[*]}"
         finish 6 "what no package has (etcd, kubeadm, kubelet of this version) goes where the README says; then run this again"
     fi
+}
+
+# What is to be written, twice (in place and staged), and the backup, must fit before anything begins.
+check_room() {
+    local entry path bytes=0 free target size
+    for entry in "${ACTIONS[@]}"; do
+        IFS='|' read -r _ path _ <<<"$entry"
+        for target in "root$path" "$path"; do
+            if [[ ! -f $target ]]; then continue; fi
+            size=$(stat -L -c %s -- "$target")
+            bytes=$((bytes + 2 * size + 8192))
+        done
+    done
+    for target in /etc "$STATE"; do
+        free=$(df --output=avail -B 1 -- "$target" | tail -n 1)
+        if [[ $free -lt $bytes ]]; then
+            finish 6 "the file system of $target has $((free / 1024)) KiB free; this needs $((bytes / 1024)) KiB"
+        fi
+    done
 }
 
 # ---- what is to do ----
 
 plan() {
-    local path mode owner group policy sha
-    while IFS='|' read -r path mode owner group; do
+    local entry path mode owner group policy sha is
+    for entry in "${DIRECTORIES[@]}"; do
+        IFS='|' read -r path mode owner group <<<"$entry"
         if [[ ! -e $path ]]; then
             ACTIONS+=("mkdir|$path|$mode|$owner|$group|directory")
-        elif [[ ! -d $path ]]; then
-            finish 1 "$path is no directory here; the bundle needs one"
-        elif [[ $(stat -L -c '%04a %U %G' -- "$path") != "$mode $owner $group" ]]; then
-            ACTIONS+=("chmod|$path|$mode|$owner|$group|directory")
+            continue
         fi
-    done < <(entries directories path mode owner group)
-    while IFS='|' read -r path mode owner group policy sha; do
+        [[ -d $path ]] || finish 1 "$path is no directory here; the bundle needs one"
+        is=$(stat -L -c '%04a %U %G' -- "$path")
+        if [[ $is != "$mode $owner $group" ]]; then ACTIONS+=("chmod|$path|$mode|$owner|$group|directory"); fi
+    done
+    for entry in "${FILES[@]}"; do
+        IFS='|' read -r path mode owner group policy sha <<<"$entry"
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
         if [[ -n $ACTION ]]; then ACTIONS+=("$ACTION|$path|$mode|$owner|$group|$policy"); fi
-    done < <(entries files path mode owner group policy sha256)
+    done
     plan_leavings
     plan_units
 }
 
 # What an earlier generation installed and this one no longer has.
 plan_leavings() {
-    local path policy unit old=$STATE/installed/MANIFEST.json
+    local entry path policy unit enable start old=$STATE/installed/MANIFEST.json was=() block
+    local -A new=()
     if [[ ! -f $old ]]; then return 0; fi
-    while IFS='|' read -r path policy; do
+    for entry in "${FILES[@]}" "${UNITS[@]}"; do new[${entry%%|*}]=yes; done
+    MANIFEST=$old lines was entries files path policy
+    for entry in "${was[@]}"; do
+        IFS='|' read -r path policy <<<"$entry"
+        if [[ -n ${new[$path]-} ]]; then continue; fi
         case $policy in
             managed | input) if there "$path"; then ACTIONS+=("remove|$path||||left"); fi ;;
-            block) if [[ -n $(block_of "$path" "$(field cluster)") ]]; then ACTIONS+=("edit|$path||||left"); fi ;;
+            block)
+                block=$(block_of "$path" "$CLUSTER")
+                if [[ -n $block ]]; then ACTIONS+=("edit|$path||||left"); fi ;;
         esac
-    done < <(MANIFEST=$old entries files path policy | awk -F '|' 'NR == FNR { new[$1]; next } !($1 in new)' <(entries files path) -)
-    while read -r unit; do
-        if unit_enabled "$unit" || unit_running "$unit"; then UNIT_ACTIONS+=("drop|$unit"); fi
-    done < <(comm -23 <(MANIFEST=$old our_units | sort) <(entries units unit | sort))
+    done
+    # Units that khagen enabled or started. One that is only named to be restarted for a file (ssh.service, say) is the host's own.
+    MANIFEST=$old lines was entries units unit enable start
+    for entry in "${was[@]}"; do
+        IFS='|' read -r unit enable start <<<"$entry"
+        if [[ -n ${new[$unit]-} || ($enable != true && $start != true) ]]; then continue; fi
+        unit_state "$unit"
+        if [[ $ENABLED == yes || $RUNNING == yes ]]; then UNIT_ACTIONS+=("drop|$unit"); fi
+    done
 }
-# Units that khagen enabled or started. One that is only named to be restarted for a file (ssh.service, say) is the host's own.
-our_units() { entries units unit enable start | awk -F '|' '$2 == "true" || $3 == "true" { print $1 }'; }
 
 # touched PREFIX...: does a file that changes begin with one of these?
 touched() {
@@ -145,16 +210,25 @@ touched() {
 }
 
 plan_units() {
-    local unit enable start restart_on reload_on prefixes=()
-    while IFS='|' read -r unit enable start restart_on reload_on; do
-        if [[ $enable == true ]] && ! unit_enabled "$unit"; then UNIT_ACTIONS+=("enable|$unit"); fi
-        if ! unit_running "$unit"; then
+    local entry unit enable start restart_on reload_on prefixes=() etcd_waits='' data state
+    state=$(field etcdState)
+    data=$(etcd_data)
+    # It must be announced to the running cluster before its first start.
+    if [[ $state == existing && ! -d $data/member ]]; then etcd_waits=yes; fi
+    for entry in "${UNITS[@]}"; do
+        IFS='|' read -r unit enable start restart_on reload_on <<<"$entry"
+        unit_state "$unit"
+        if [[ $enable == true && $ENABLED == no ]]; then UNIT_ACTIONS+=("enable|$unit"); fi
+        if [[ $RUNNING == no ]]; then
             if [[ $start != true ]]; then continue; fi
-            if [[ $unit == etcd.service ]] && must_join_first; then
+            if [[ $unit == etcd.service && -n $etcd_waits ]]; then
                 say "etcd is not started here: this member joins a running cluster, up.sh adds it first"
+                JOINS_FIRST=yes
                 continue
             fi
-            if is_oneshot "$unit" && ! touched "/etc/systemd/system/$unit"; then continue; fi
+            if [[ $unit == etcd.service && ! -d $data/member ]]; then check_not_lost "$data"; fi
+            is_oneshot "$unit"
+            if [[ $ONESHOT == yes ]] && ! touched "/etc/systemd/system/$unit"; then continue; fi
             UNIT_ACTIONS+=("start|$unit")
             continue
         fi
@@ -162,17 +236,41 @@ plan_units() {
         if touched "${prefixes[@]}"; then UNIT_ACTIONS+=("restart|$unit"); continue; fi
         read -r -a prefixes <<<"$reload_on"
         if touched "${prefixes[@]}"; then UNIT_ACTIONS+=("reload|$unit"); fi
-    done < <(entries units unit enable start restartOn reloadOn)
+    done
 }
-# An etcd member of a running cluster must be announced to it before its first start.
-must_join_first() { [[ $(field etcdState) == existing && ! -d $(etcd_data)/member ]]; }
+# A founding member that has lost its data must not start anew under its old name: the others count on what it has promised.
+# One that has run has told the cluster where its clients find it.
+check_not_lost() {
+    local env=$HERE/root/etc/etcd/etcd.env endpoint endpoints=() own peer name members=() entry is clients
+    if [[ ! -f $env ]]; then return 0; fi
+    own=$(env_value ETCD_ADVERTISE_CLIENT_URLS "$env")
+    peer=$(env_value ETCD_INITIAL_ADVERTISE_PEER_URLS "$env")
+    name=$(env_value ETCD_NAME "$env")
+    lines endpoints list etcdEndpoints
+    for endpoint in "${endpoints[@]}"; do
+        if [[ $endpoint == "$own" ]] || ! connects "$(host_of "${endpoint#*://}")" "$(port_of "$endpoint")"; then continue; fi
+        ETCD_PKI=$HERE/root/etc/etcd/pki lines members etcd_client "$endpoint" member list 2>/dev/null || continue
+        for entry in "${members[@]}"; do
+            IFS='|' read -r _ _ _ is clients _ <<<"${entry//, /|}"
+            if [[ $is == "$peer" && -n $clients ]]; then
+                finish 6 "the cluster knows $name as a member that has run, but its data is not in $1: it must not start anew under the old name. Take the lost one out on another etcd host (khagen-etcd-replace $name --yes), set cluster.state: running, build, and install that bundle"
+            fi
+        done
+        return 0
+    done
+}
 etcd_data() {
-    local dir
-    dir=$(sed -n 's/^ETCD_DATA_DIR=//p' "$HERE/root/etc/etcd/etcd.env" 2>/dev/null | tr -d '"' || :)
+    local dir=''
+    if [[ -f $HERE/root/etc/etcd/etcd.env ]]; then dir=$(sed -n -e 's/"//g' -e 's/^ETCD_DATA_DIR=//p' -- "$HERE/root/etc/etcd/etcd.env"); fi
     printf '%s' "${dir:-/var/lib/etcd}"
 }
 # A unit that ran and ended well is not running, and need not be.
-is_oneshot() { [[ $(systemctl show -p Type --value "$1" 2>/dev/null || :) == oneshot ]]; }
+is_oneshot() {
+    local type
+    type=$(systemctl show -p Type --value "$1")
+    ONESHOT=no
+    if [[ $type == oneshot ]]; then ONESHOT=yes; fi
+}
 
 show_plan() {
     local entry action path mode owner group
@@ -185,17 +283,20 @@ show_plan() {
 
 # ---- the real daemons read the new configuration before it is in place ----
 
-# In a mount namespace of our own, the staged files lie over /etc and /usr; nothing outside it changes.
+# In a mount namespace of our own, the staged files lie over /etc and /usr, and all that the daemons
+# write while they read (logs, pid files, users) goes to a file system in memory; nothing outside it changes.
 validate() {
-    local path mode code=0
+    local entry path mode policy script code=0
     rm -rf -- "$STAGE"
     mkdir -p -- "$STAGE/low/etc" "$STAGE/low/usr" "$STAGE/tmp"
     chmod 0755 -- "$STAGE" "$STAGE/low" "$STAGE/low/etc" "$STAGE/low/usr"
-    while IFS='|' read -r path mode; do
-        install -D -m "$mode" -- "root$path" "$STAGE/low$path"
-    done < <(entries files path mode policy | grep -E -e '^/(etc|usr)/' | grep -E -e '\|managed$' | cut -d '|' -f 1,2)
+    for entry in "${FILES[@]}"; do
+        IFS='|' read -r path mode _ _ policy _ <<<"$entry"
+        if [[ $policy == managed && $path =~ ^/(etc|usr)/ ]]; then install -D -m "$mode" -- "root$path" "$STAGE/low$path"; fi
+    done
     find "$STAGE/low" -type d -exec chmod 0755 {} +
-    unshare --mount --propagation private "$BASH" -c "$(declare -f read_staged lay_over readers); read_staged \"\$1\"" "$ME" "$STAGE" >&2 || code=$?
+    script=$(declare -f read_staged lay_over readers read_units)
+    unshare --mount --propagation private "$BASH" -c "$script; read_staged \"\$1\"" "$ME" "$STAGE" >&2 || code=$?
     rm -rf -- "$STAGE"
     case $code in
         0) ;;
@@ -208,20 +309,34 @@ read_staged() {
     lay_over "$1" || return 3
     readers
 }
+# Every file system below these places is laid over on its own: an overlay does not see into what is mounted there.
 lay_over() {
-    local top
+    local top n=0 low tops=()
     mount -t tmpfs -o mode=0755 tmpfs "$1/tmp" || return 1
-    for top in etc usr; do
-        mkdir -p "$1/tmp/$top" "$1/tmp/$top.work"
-        # /etc and /usr have this folder's mode then, and keepalived asks whether its scripts' user gets through
-        chmod 0755 "$1/tmp/$top"
-        mount -t overlay -o "lowerdir=$1/low/$top:/$top,upperdir=$1/tmp/$top,workdir=$1/tmp/$top.work" overlay "/$top" || return 1
+    mkdir "$1/tmp/host" "$1/tmp/low" || return 1
+    mount --bind "$1/low" "$1/tmp/low" || return 1
+    mount --rbind / "$1/tmp/host" || return 1
+    # from here on by relative paths: the way to this folder is laid over as well
+    cd "$1/tmp" || return 1
+    # a fifth field of mountinfo is where it is mounted
+    mapfile -t tops < <({
+        printf '%s\n' /etc /run /usr /var
+        awk '$5 ~ "^/(etc|usr|var)/" { print $5 }' /proc/self/mountinfo
+    } | sort -u)
+    for top in "${tops[@]}"; do
+        if [[ ! -d $top || $top == "$1"* ]]; then continue; fi
+        case $top in /var/lib/*/* | *[\\:,]*) continue ;; esac      # containers' and pods' own, nothing that is read here
+        n=$((n + 1))
+        low=host$top
+        if [[ -d low$top ]]; then low=low$top:$low; fi
+        mkdir "up.$n" "work.$n" && chmod --reference="$top" "up.$n" || return 1
+        mount -t overlay -o "lowerdir=$low,upperdir=up.$n,workdir=work.$n" overlay "$top" || return 1
     done
-    cd "$1/low" || return 1
+    cd low || return 1
 }
 # Runs in the folder that holds the staged etc/ and usr/, which tell what there is to read.
 readers() {
-    local unit tolerant=() bad=0
+    local bad=0
     if compgen -G 'etc/sysusers.d/*.conf' >/dev/null || compgen -G 'usr/lib/sysusers.d/*.conf' >/dev/null; then
         systemd-sysusers || bad=1
     fi
@@ -233,12 +348,28 @@ readers() {
     if [[ -f etc/containerd/config.toml ]] && command -v containerd >/dev/null; then
         containerd --config /etc/containerd/config.toml config dump >/dev/null || bad=1
     fi
-    if command -v systemd-analyze >/dev/null; then
-        if systemd-analyze --help 2>/dev/null | grep -e --recursive-errors >/dev/null; then tolerant=(--recursive-errors=no); fi
-        for unit in etc/systemd/system/*.service etc/systemd/system/*.timer etc/systemd/system/*.path; do
-            if [[ -f $unit ]]; then systemd-analyze verify --man=no "${tolerant[@]}" "/$unit" || bad=1; fi
-        done
-    fi
+    if command -v systemd-analyze >/dev/null; then read_units || bad=1; fi
+    return "$bad"
+}
+# systemd takes an unknown key for a remark and ends with 0, so what it says of our own files counts as well. Of a drop-in
+# only that: the unit below it is not ours.
+read_units() {
+    local file unit said code tolerant=() bad=0
+    said=$(systemd-analyze --help 2>/dev/null)
+    if [[ $said == *--recursive-errors* ]]; then tolerant=(--recursive-errors=no); fi
+    for file in etc/systemd/system/*.{service,timer,path,socket,mount,target} etc/systemd/system/*.d/*.conf; do
+        if [[ ! -f $file ]]; then continue; fi
+        unit=/$file code=0
+        if [[ $file == *.d/*.conf ]]; then
+            unit=${file%.d/*}
+            unit=${unit##*/}
+        fi
+        said=$(systemd-analyze verify --man=no "${tolerant[@]}" "$unit" 2>&1) || code=$?
+        if [[ $'\n'$said == *$'\n'"/$file:"* || ($file != *.d/*.conf && $code -ne 0) ]]; then
+            printf '%s\n' "$said"
+            bad=1
+        fi
+    done
     return "$bad"
 }
 
@@ -246,42 +377,61 @@ readers() {
 
 # Everything that is about to be touched, bytes, modes, owners and unit state, under backups/<generation>.
 back_up() {
-    local base entry action path unit done_to saved n=0
-    base=$(field generation)
-    BACKUP=$base
-    while [[ -e $STATE/backups/$BACKUP ]]; do n=$((n + 1)); BACKUP=$base.$n; done
+    local entry action path policy unit done_to saved was n=0
+    local -A seen=()
+    BACKUP=$GENERATION
+    while [[ -e $STATE/backups/$BACKUP ]]; do n=$((n + 1)); BACKUP=$GENERATION.$n; done
     saved=$STATE/backups/$BACKUP.new
     rm -rf -- "$saved"
     mkdir -p -- "$saved/files"
+    : >"$saved/INDEX"
     for entry in "${ACTIONS[@]}"; do
-        IFS='|' read -r action path _ <<<"$entry"
+        IFS='|' read -r action path _ _ _ policy <<<"$entry"
+        # a block is edited in the file that a link leads to
+        if [[ $action == edit || $policy == block ]]; then path=$(readlink -m -- "$path"); fi
         remember_parents "$path"
         if [[ -d $path && ! -L $path ]]; then
-            printf 'dir|%s|%s\n' "$path" "$(stat -c '%04a|%u|%g' -- "$path")"
+            was=$(stat -c '%04a|%u|%g' -- "$path")
+            remember "dir|$path|$was"
         elif there "$path"; then
             mkdir -p -- "$saved/files${path%/*}"
-            cp -a -- "$path" "$saved/files$path"
-            printf 'file|%s\n' "$path"
+            cp -a -T -- "$path" "$saved/files$path"
+            remember "file|$path"
         elif [[ $action == mkdir ]]; then
-            printf 'nodir|%s\n' "$path"
+            remember "nodir|$path"
         else
-            printf 'none|%s\n' "$path"
+            remember "none|$path"
         fi
-    done | awk '!seen[$0]++' >"$saved/INDEX"
-    while read -r unit; do
-        done_to=$(printf '%s\n' "${UNIT_ACTIONS[@]}" | grep -E -e '^(restart|reload)\|' | grep -F -e "|$unit" | cut -d '|' -f 1 || :)
-        printf 'unit|%s|%s|%s|%s\n' "$unit" "$(unit_enabled "$unit" && echo yes || echo no)" \
-            "$(unit_running "$unit" && echo yes || echo no)" "${done_to:--}" >>"$saved/INDEX"
-    done < <({ entries units unit; if [[ -f $STATE/installed/MANIFEST.json ]]; then MANIFEST=$STATE/installed/MANIFEST.json entries units unit; fi; } | sort -u)
+    done
+    lines was all_units
+    for unit in "${was[@]}"; do
+        done_to=-
+        for entry in "${UNIT_ACTIONS[@]}"; do
+            case $entry in "restart|$unit" | "reload|$unit") done_to=${entry%%|*} ;; esac
+        done
+        unit_state "$unit"
+        remember "unit|$unit|$ENABLED|$RUNNING|$done_to"
+    done
     if [[ -d $STATE/installed ]]; then cp -a -- "$STATE/installed" "$saved/installed"; fi
     if [[ -f $RECEIPT ]]; then cp -a -- "$RECEIPT" "$saved/receipt.json"; fi
     sync -f -- "$saved"
     mv -T -- "$saved" "$STATE/backups/$BACKUP"
 }
+# This generation's units and the former one's.
+all_units() {
+    {
+        entries units unit
+        if [[ -f $STATE/installed/MANIFEST.json ]]; then MANIFEST=$STATE/installed/MANIFEST.json entries units unit; fi
+    } | sort -u
+}
+remember() {
+    if [[ -z ${seen[$1]-} ]]; then printf '%s\n' "$1" >>"$saved/INDEX"; fi
+    seen[$1]=yes
+}
 remember_parents() {
     local dir=${1%/*}
     while [[ -n $dir && ! -e $dir ]]; do
-        printf 'nodir|%s\n' "$dir"
+        remember "nodir|$dir"
         dir=${dir%/*}
     done
 }
@@ -319,7 +469,7 @@ undo() {
 }
 
 apply_one() {
-    local action=$1 path=$2 mode=$3 owner=$4 group=$5 policy=$6 block='' before=/dev/null made
+    local action=$1 path=$2 mode=$3 owner=$4 group=$5 policy=$6 block='' before=/dev/null aside
     (umask 022 && mkdir -p -- "${path%/*}")
     case $action:$policy in
         mkdir:* | chmod:directory)
@@ -333,30 +483,27 @@ apply_one() {
             rm -f -- "$path" ;;
         create:block | edit:*)
             if [[ $policy == block ]]; then block=root$path; fi
-            made=$(mktemp)
+            path=$(readlink -m -- "$path")
+            aside=$(aside_of "$path")
+            rm -f -- "$aside"
+            if [[ -e $path ]]; then before=$path; fi
+            with_block "$before" "$CLUSTER" "$block" >"$aside"
             if [[ -e $path ]]; then
-                before=$path
-                owner=$(stat -L -c %u -- "$path") group=$(stat -L -c %g -- "$path") mode=$(stat -L -c %a -- "$path")
+                chown --reference="$path" -- "$aside"
+                chmod --reference="$path" -- "$aside"
+            else
+                chown -- "$owner:$group" "$aside"
+                chmod -- "$mode" "$aside"
             fi
-            with_block "$before" "$(field cluster)" "$block" >"$made"
-            put_in_place "$made" "$(readlink -m -- "$path")" "$mode" "$owner" "$group"
-            rm -f -- "$made" ;;
+            mv -f -T -- "$aside" "$path" ;;
         *)
             put_in_place "root$path" "$path" "$mode" "$owner" "$group" ;;
     esac
 }
 
-# each_changed PATTERN: the changed paths that match it and still exist.
-each_changed() {
-    local entry path
-    for entry in "${ACTIONS[@]}"; do
-        IFS='|' read -r _ path _ <<<"$entry"
-        if [[ $path =~ $1 && -f $path ]]; then printf '%s\n' "$path"; fi
-    done
-}
-
 apply() {
-    local entry action path mode owner group policy file module unit users='^/(etc|usr/lib)/sysusers\.d/'
+    local entry action path mode owner group policy file module modules unit shipped='' users='^/(etc|usr/lib)/sysusers\.d/'
+    local changed=()
     # Units that this host no longer has, while their files are still here.
     for entry in "${UNIT_ACTIONS[@]}"; do
         if [[ $entry == drop\|* ]]; then systemctl disable --now "${entry#*|}"; fi
@@ -366,19 +513,27 @@ apply() {
         IFS='|' read -r action path mode owner group policy <<<"$entry"
         if [[ $path =~ $users ]]; then apply_one "$action" "$path" "$mode" "$owner" "$group" "$policy"; fi
     done
-    if entries files path | grep -E -e "$users" >/dev/null; then
-        # shipped users may be missing though their file is as it should be
-        systemd-sysusers
-    fi
+    for entry in "${FILES[@]}"; do
+        if [[ ${entry%%|*} =~ $users ]]; then shipped=yes; fi
+    done
+    # shipped users may be missing though their file is as it should be
+    if [[ -n $shipped ]]; then systemd-sysusers; fi
     for entry in "${ACTIONS[@]}"; do
         IFS='|' read -r action path mode owner group policy <<<"$entry"
         if ! [[ $path =~ $users ]]; then apply_one "$action" "$path" "$mode" "$owner" "$group" "$policy"; fi
+        if [[ -f $path ]]; then changed+=("$path"); fi
     done
-    while read -r file; do systemd-tmpfiles --create "$file"; done < <(each_changed '^/(etc|usr/lib)/tmpfiles\.d/')
-    while read -r file; do
-        while read -r module; do modprobe -- "$module"; done < <(sed -e 's/[#;].*//' -e 's/[[:space:]]//g' -e '/^$/d' -- "$file")
-    done < <(each_changed '/modules-load\.d/')
-    while read -r file; do sysctl -q -p "$file"; done < <(each_changed '/sysctl\.d/')
+    for file in "${changed[@]}"; do
+        case $file in /etc/tmpfiles.d/* | /usr/lib/tmpfiles.d/*) systemd-tmpfiles --create "$file" ;; esac
+    done
+    for file in "${changed[@]}"; do
+        if [[ $file != */modules-load.d/* ]]; then continue; fi
+        lines modules sed -e 's/[#;].*//' -e 's/[[:space:]]//g' -e '/^$/d' -- "$file"
+        for module in "${modules[@]}"; do modprobe -- "$module"; done
+    done
+    for file in "${changed[@]}"; do
+        if [[ $file == */sysctl.d/* ]]; then sysctl -q -p "$file"; fi
+    done
     if [[ -n $READ_LATE ]]; then (cd root && readers) >&2; fi
     systemctl daemon-reload
     for entry in "${UNIT_ACTIONS[@]}"; do
@@ -393,30 +548,34 @@ apply() {
 
 # The units hold for a moment, and no file differs any more.
 check_result() {
-    local unit start state tries path mode owner group policy sha
-    while IFS='|' read -r path mode owner group policy sha; do
+    local entry unit start state sub tries path mode owner group policy sha
+    for entry in "${FILES[@]}"; do
+        IFS='|' read -r path mode owner group policy sha <<<"$entry"
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
-        if [[ -n $ACTION ]]; then say "$path is still not as it should be ($ACTION)"; return 1; fi
-    done < <(entries files path mode owner group policy sha256)
-    while IFS='|' read -r unit start; do
-        if [[ $start != true ]] || is_oneshot "$unit"; then continue; fi
-        if [[ $unit == etcd.service ]] && must_join_first; then continue; fi
+        if [[ -n $ACTION ]]; then finish 1 "$path is still not as it should be ($ACTION)"; fi
+    done
+    for entry in "${UNITS[@]}"; do
+        IFS='|' read -r unit _ start _ <<<"$entry"
+        if [[ $start != true || ($unit == etcd.service && -n $JOINS_FIRST) ]]; then continue; fi
+        is_oneshot "$unit"
+        if [[ $ONESHOT == yes ]]; then continue; fi
         for tries in 1 2 3 4 5 6 7 8 9 10; do
-            state=$(systemctl show -p ActiveState --value "$unit")/$(systemctl show -p SubState --value "$unit")
-            if [[ $state == active/* || $state == failed/* ]]; then break; fi
+            state=$(systemctl show -p ActiveState --value "$unit")
+            sub=$(systemctl show -p SubState --value "$unit")
+            if [[ $state == active || $state == failed ]]; then break; fi
             if [[ $tries -lt 10 ]]; then sleep 0.5; fi
         done
-        case $state in
-            active/*) say "$unit is active" ;;
-            activating/start) if [[ $unit != etcd.service ]]; then say "$unit does not come up: $state"; return 1; fi
+        case $unit:$state/$sub in
+            *:active/*) say "$unit is active" ;;
+            etcd.service:activating/start)
                 say "etcd runs and waits for its peers: that is as it should be until a majority is installed" ;;
-            *) say "$unit does not come up: $state (see journalctl -u $unit)"; return 1 ;;
+            *) finish 1 "$unit does not come up: $state/$sub (see journalctl -u $unit)" ;;
         esac
-    done < <(entries units unit start)
+    done
 }
 
 write_receipt() {
-    local new=$STATE/installed.new name
+    local new=$STATE/installed.new name cluster_id host now
     rm -rf -- "$new"
     mkdir -p -- "$new"
     for name in MANIFEST.json README.md up.sh verify.sh rollback.sh uninstall.sh; do
@@ -425,16 +584,20 @@ write_receipt() {
     chmod 0700 -- "$new"/*.sh
     rm -rf -- "$STATE/installed"
     mv -T -- "$new" "$STATE/installed"
+    cluster_id=$(field clusterId)
+    host=$(field host)
+    digest "$MANIFEST"
+    now=$(date -u +%FT%TZ)
     cat >"$RECEIPT.new" <<END
 {
 "schema": "khagen-receipt/v1",
-"cluster": "$(field cluster)",
-"clusterId": "$(field clusterId)",
-"host": "$(field host)",
-"generation": $(field generation),
-"manifest": "$(digest "$MANIFEST")",
+"cluster": "$CLUSTER",
+"clusterId": "$cluster_id",
+"host": "$host",
+"generation": $GENERATION,
+"manifest": "$DIGEST",
 "backup": "$BACKUP",
-"installed": "$(date -u +%FT%TZ)"
+"installed": "$now"
 }
 END
     sync
@@ -442,7 +605,7 @@ END
 }
 
 main() {
-    local todo
+    local todo state host
     case ${1-} in
         '') ;;
         --dry-run) DRY=yes ;;
@@ -452,29 +615,38 @@ main() {
     if [[ $# -gt 1 ]]; then show_usage >&2; finish 64; fi
     need_root
     check_integrity
-    check_manifest
     check_host
-    if [[ -z $DRY ]]; then
-        take_lock
-        recover
-    elif [[ -f $PENDING ]]; then
-        say "an earlier run was cut off: install.sh would first put back what was there before it"
+    host=$(field host)
+    state=$(field state)
+    if [[ $state == retired ]]; then
+        finish 6 "$host is retired: nothing is installed here any more. Run $HERE/uninstall.sh --dry-run, then --yes"
     fi
+    load_manifest
+    check_manifest
     check_receipt
     check_clock
     check_commands
+    if [[ -z $DRY ]]; then
+        take_lock
+        recover
+        INSTALLED=''
+        check_receipt       # recovering may have changed it
+    elif [[ -f $PENDING ]]; then
+        say "an earlier run was cut off: install.sh would first put back what was there before it"
+    fi
     plan
     todo=$((${#ACTIONS[@]} + ${#UNIT_ACTIONS[@]}))
-    if [[ $todo -eq 0 && $(receipt generation) == "$(field generation)" ]]; then
-        finish 0 "generation $(field generation) is installed: nothing to do"
+    if [[ $todo -eq 0 && $INSTALLED == yes ]]; then
+        finish 0 "generation $GENERATION is installed: nothing to do"
     fi
     if [[ -n $DRY ]]; then
         show_plan
-        if [[ $todo -eq 0 ]]; then result "record generation $(field generation) (no file differs)"; fi
+        if [[ $todo -eq 0 ]]; then result "record generation $GENERATION (no file differs)"; fi
         finish 2 "dry run: nothing was written"
     fi
+    check_room
     open_log
-    say "$(field host), generation $(field generation)"
+    say "$host, generation $GENERATION"
     if [[ ${#ACTIONS[@]} -gt 0 ]]; then validate; fi
     back_up
     UNDO=undo
@@ -484,8 +656,8 @@ main() {
     check_result
     write_receipt
     UNDO=''
-    rm -f -- "$PENDING"
-    say "generation $(field generation) is installed; what was there before is kept in $STATE/backups/$BACKUP"
+    clear_pending
+    say "generation $GENERATION is installed; what was there before is kept in $STATE/backups/$BACKUP"
     say "next: $HERE/up.sh"
     finish 0
 }

@@ -71,8 +71,17 @@ entries() {
         }' "$MANIFEST"
 }
 
+# lines ARRAY COMMAND...: the command's output, one line an element. Its failure is ours, which that of <(COMMAND) is not.
+lines() {
+    mapfile -t "$1" < <("${@:2}")
+    wait "$!"
+}
 # has LIST VALUE: is VALUE one of the manifest's LIST?
-has() { list "$1" | grep -Fx -e "$2" >/dev/null; }
+has() {
+    local values
+    values=$(list "$1") || finish 1
+    [[ $'\n'$values$'\n' == *$'\n'"$2"$'\n'* ]]
+}
 need_root() { if [[ $EUID -ne 0 ]]; then finish 6 "this needs root: run it with sudo"; fi; }
 # show_usage: the comment block at the head of the script.
 show_usage() { sed -n -e '1d' -e '/^#/!q' -e 's/^# \{0,1\}//p' "$0"; }

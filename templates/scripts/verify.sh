@@ -6,13 +6,16 @@
 #
 #   --quiet   print only what is wrong
 #
-# Exit codes, and what a monitoring system (Nagios, Icinga) should make of them:
-#   0   all is well                                                             OK
-#   6   not yet: waits for peers or for up.sh, or a certificate ends in 14 days   WARNING
-#   4   a file, mode or owner is not as it was installed                        WARNING
-#   1   something does not work (or the check itself failed)                    CRITICAL
-#   64  usage                                                                   UNKNOWN
-# If several hold, the lowest line of this list wins.
+# Exit codes, and what a monitoring system (Nagios, Icinga, systemd's OnFailure=) should make of them:
+#   0   all is well                                                             OK        0
+#   6   not yet: waits for peers or for up.sh, or a certificate ends in 14 days   WARNING   1
+#   4   a file, mode or owner is not as it was installed                        WARNING   1
+#   1   something does not work (or the check itself failed)                    CRITICAL  2
+#   5   another host's or cluster's bundle                                      UNKNOWN   3
+#   64  usage                                                                   UNKNOWN   3
+# If several hold of one host, 1 wins over 4, and 4 over 6. As a plugin for such a system:
+#   sudo -n /var/lib/khagen/installed/verify.sh --quiet
+#   case $? in 0) exit 0 ;; 4 | 6) exit 1 ;; 1) exit 2 ;; *) exit 3 ;; esac
 
 # @include prelude.sh
 # @include host.sh
@@ -31,99 +34,129 @@ bad() {
 }
 
 check_files() {
-    local path mode owner group policy sha count=0 before=$WORST
-    while IFS='|' read -r path mode owner group policy sha; do
-        count=$((count + 1))
+    local entry path mode owner group policy sha is before=$WORST
+    for entry in "${FILES[@]}"; do
+        IFS='|' read -r path mode owner group policy sha <<<"$entry"
         # what a one-time step has read may be gone, and what kubeadm rewrites may differ
         if [[ $policy == input ]] && ! there "$path"; then continue; fi
         if [[ -d $path ]]; then bad 4 "$path is a directory"; continue; fi
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
+        is=''
+        if there "$path"; then is=$(stat -c '%04a %U:%G' -- "$path"); fi
         case $ACTION in
             '') ;;
             create) bad 4 "$path is missing" ;;
-            chmod) bad 4 "$path is $(stat -c '%04a %U:%G' -- "$path"), should be $mode $owner:$group" ;;
+            chmod) bad 4 "$path is $is, should be $mode $owner:$group" ;;
             remove) bad 4 "$path should not be here" ;;
             *) bad 4 "$path is not the file that was installed" ;;
         esac
-        if [[ $policy == create-once && -f $path && $(stat -c %U -- "$path") != "$owner" ]]; then
-            bad 4 "$path belongs to $(stat -c %U -- "$path"), not to $owner"
+        if [[ $policy == create-once && -n $is && $is != *" $owner:"* ]]; then
+            bad 4 "$path is $is, should belong to $owner"
         fi
-    done < <(entries files path mode owner group policy sha256)
-    while IFS='|' read -r path mode owner group; do
-        if [[ ! -d $path ]]; then
-            bad 4 "$path is missing"
-        elif [[ $(stat -L -c '%04a %U %G' -- "$path") != "$mode $owner $group" ]]; then
-            bad 4 "$path is $(stat -L -c '%04a %U:%G' -- "$path"), should be $mode $owner:$group"
-        fi
-    done < <(entries directories path mode owner group)
-    if [[ $WORST -eq $before ]]; then good "$count files as installed (generation $(field generation))"; fi
+    done
+    for entry in "${DIRECTORIES[@]}"; do
+        IFS='|' read -r path mode owner group <<<"$entry"
+        if [[ ! -d $path ]]; then bad 4 "$path is missing"; continue; fi
+        is=$(stat -L -c '%04a %U:%G' -- "$path")
+        if [[ $is != "$mode $owner:$group" ]]; then bad 4 "$path is $is, should be $mode $owner:$group"; fi
+    done
+    if [[ $WORST -eq $before ]]; then good "${#FILES[@]} files as installed (generation $GENERATION)"; fi
 }
 
 check_units() {
-    local unit enable start state
-    while IFS='|' read -r unit enable start; do
-        if [[ $enable == true ]] && ! unit_enabled "$unit"; then bad 1 "$unit is not enabled: it would not start at boot"; fi
+    local entry unit enable start type state sub result
+    for entry in "${UNITS[@]}"; do
+        IFS='|' read -r unit enable start _ <<<"$entry"
+        unit_state "$unit"
+        if [[ $enable == true && $ENABLED == no ]]; then bad 1 "$unit is not enabled: it would not start at boot"; fi
         if [[ $start != true ]]; then continue; fi
-        if [[ $(systemctl show -p Type --value "$unit") == oneshot ]]; then
-            if [[ $(systemctl show -p Result --value "$unit") == success ]]; then good "$unit"; else bad 1 "$unit failed"; fi
+        type=$(systemctl show -p Type --value "$unit")
+        if [[ $type == oneshot ]]; then
+            result=$(systemctl show -p Result --value "$unit")
+            if [[ $result == success ]]; then good "$unit"; else bad 1 "$unit failed"; fi
             continue
         fi
-        state=$(systemctl show -p ActiveState --value "$unit")/$(systemctl show -p SubState --value "$unit")
-        case $unit:$state in
+        state=$(systemctl show -p ActiveState --value "$unit")
+        sub=$(systemctl show -p SubState --value "$unit")
+        case $unit:$state/$sub in
             *:active/*) good "$unit is active" ;;
             etcd.service:activating/start) bad 6 "etcd waits for its peers" ;;
             etcd.service:inactive/*)
-                if [[ $(field etcdState) == existing ]]; then bad 6 "etcd: run up.sh, which adds this member"; else bad 1 "$unit is $state"; fi ;;
-            *) bad 1 "$unit is $state" ;;
+                if [[ $ETCD_STATE == existing ]]; then bad 6 "etcd: run up.sh, which adds this member"; else bad 1 "$unit is $state/$sub"; fi ;;
+            *) bad 1 "$unit is $state/$sub" ;;
         esac
-    done < <(entries units unit enable start)
+    done
 }
 
-# pem_ok NAME <PEM: is the certificate in its time?
+# openssl_says WORDS... <PEM: its answer to a question, yes or no. Any other end of it is ours.
+openssl_says() {
+    local code=0
+    openssl "$@" >/dev/null 2>&1 || code=$?
+    if [[ $code -gt 1 ]]; then finish 1 "openssl $1 ended with $code"; fi
+    return "$code"
+}
+# pem_ok NAME PEM: is the certificate in its time?
 pem_ok() {
-    local pem from
-    pem=$(cat)
-    from=$(openssl x509 -noout -startdate <<<"$pem" 2>/dev/null || :)
-    if [[ -z $from ]]; then bad 1 "$1 holds no certificate"; return 0; fi
-    if [[ $(date -d "${from#*=}" +%s) -gt $(date +%s) ]]; then
+    local from begins now
+    if ! openssl_says x509 -noout <<<"$2"; then bad 1 "$1 holds no certificate"; return 0; fi
+    from=$(openssl x509 -noout -startdate <<<"$2")
+    begins=$(date -d "${from#*=}" +%s)
+    now=$(date +%s)
+    if [[ $begins -gt $now ]]; then
         bad 1 "$1 begins only at ${from#*=}: is the clock right?"
-    elif ! openssl x509 -noout -checkend 0 <<<"$pem" >/dev/null; then
+    elif ! openssl_says x509 -noout -checkend 0 <<<"$2"; then
         bad 1 "$1 has expired"
-    elif ! openssl x509 -noout -checkend 1209600 <<<"$pem" >/dev/null; then
+    elif ! openssl_says x509 -noout -checkend 1209600 <<<"$2"; then
         bad 6 "$1 ends within 14 days: renew it"
     fi
 }
 
 check_certificates() {
-    local path key count=0 before=$WORST
-    while read -r path; do
+    local entry path key pem public private count=0 before=$WORST
+    for entry in "${FILES[@]}"; do
+        path=${entry%%|*}
         if [[ ! -f $path ]]; then continue; fi
         case $path in
             *.crt)
                 count=$((count + 1))
-                pem_ok "$path" < <(cat -- "$path")
+                pem=$(<"$path")
+                pem_ok "$path" "$pem"
                 key=${path%.crt}.key
-                if [[ -f $key ]] && ! cmp -s <(openssl x509 -in "$path" -noout -pubkey 2>/dev/null) <(openssl pkey -in "$key" -pubout 2>/dev/null); then
-                    bad 1 "$path and $key are no pair"
-                fi ;;
+                if [[ ! -f $key ]]; then continue; fi
+                # either may be no such thing; then they are no pair
+                public=$(openssl x509 -in "$path" -noout -pubkey 2>/dev/null) || if [[ $? -gt 1 ]]; then finish 1 "openssl cannot read $path"; fi
+                private=$(openssl pkey -in "$key" -pubout 2>/dev/null) || if [[ $? -gt 1 ]]; then finish 1 "openssl cannot read $key"; fi
+                if [[ -z $public || $public != "$private" ]]; then bad 1 "$path and $key are no pair"; fi ;;
             /etc/kubernetes/*.conf)
-                if grep -e 'client-certificate-data: ' -- "$path" >/dev/null; then
+                pem=$(sed -n 's/^ *client-certificate-data: *//p' -- "$path")
+                if [[ -n $pem ]]; then
                     count=$((count + 1))
-                    pem_ok "$path" < <(sed -n 's/^ *client-certificate-data: *//p' -- "$path" | base64 -d 2>/dev/null)
+                    pem=$(base64 -d <<<"$pem" 2>/dev/null) || pem=''
+                    pem_ok "$path" "$pem"
                 fi ;;
         esac
-    done < <(entries files path)
+    done
     if [[ $WORST -eq $before && $count -gt 0 ]]; then good "$count certificates in date, each with its own key"; fi
 }
 
+# accepts WHAT HOST PORT
+accepts() {
+    if connects "$2" "$3"; then good "$1 accepts at $2 port $3"; else bad 1 "$1 does not accept at $2 port $3"; fi
+}
+
 check_etcd() {
-    local url
+    local url peer state sub
     url=$(local_client_url)
-    if etcd_client "$url" endpoint health >/dev/null 2>&1; then
+    peer=$(env_value ETCD_INITIAL_ADVERTISE_PEER_URLS)
+    state=$(systemctl show -p ActiveState --value etcd.service)
+    sub=$(systemctl show -p SubState --value etcd.service)
+    if etcd_healthy_at "$url"; then
         good "etcd at $url is healthy"
-    elif [[ $(systemctl show -p SubState --value etcd.service) == start ]]; then
+        peer=${peer#*://}
+        accepts "etcd, for its peers," "$(host_of "$peer")" "$(port_of "$peer")"
+    elif [[ $sub == start ]]; then
         bad 6 "etcd at $url has no quorum yet"
-    elif [[ $(field etcdState) == existing && $(systemctl is-active etcd.service || :) == inactive ]]; then
+    elif [[ $ETCD_STATE == existing && $state == inactive ]]; then
         bad 6 "etcd has not been added to its cluster: run up.sh"
     else
         bad 1 "etcd at $url is not healthy"
@@ -131,55 +164,65 @@ check_etcd() {
 }
 
 check_balancer() {
-    local endpoint address
+    local endpoint port address held=''
     endpoint=$(field endpoint)
-    if connects "$(own_address)" "$(port_of "$endpoint")"; then
-        good "this balancer accepts at $(own_address) port $(port_of "$endpoint")"
-    else
-        bad 1 "this balancer does not accept at $(own_address) port $(port_of "$endpoint")"
-    fi
-    address=$(getent ahosts "$(host_of "$endpoint")" | awk 'NR == 1 { print $1 }' || :)
-    if [[ -z $address ]]; then
+    port=$(port_of "$endpoint")
+    accepts "this balancer" "$OWN" "$port"
+    resolve "$(host_of "$endpoint")"
+    if [[ -z $ADDRESS ]]; then
         bad 1 "$(host_of "$endpoint") does not resolve"
-    elif connects "$address" "$(port_of "$endpoint")"; then
-        good "$endpoint ($address) accepts$(if holds "$address"; then printf ', held by this host'; fi)"
+        return 0
+    fi
+    if is_ours "$ADDRESS"; then held=', held by this host'; fi
+    if connects "$ADDRESS" "$port"; then
+        good "$endpoint ($ADDRESS) accepts$held"
     else
-        bad 1 "$endpoint ($address) does not accept: no balancer holds the address, or nginx does not run there"
+        bad 1 "$endpoint ($ADDRESS) does not accept: no balancer holds the address, or nginx does not run there"
     fi
 }
-holds() { ip -o addr show | awk -v wanted="$1" '{ sub(/\/.*/, "", $4) } $4 == wanted { found = 1 } END { exit !found }'; }
 
 check_kubernetes() {
+    local port
     if [[ ! -f /etc/kubernetes/kubelet.conf ]]; then
         bad 6 "this node is not in the cluster yet: run up.sh"
         return 0
     fi
-    if [[ $(systemctl is-active kubelet.service || :) == active ]]; then good "kubelet is active"; else bad 1 "kubelet is not active"; fi
+    unit_state kubelet.service
+    if [[ $RUNNING == yes ]]; then good "kubelet is active"; else bad 1 "kubelet is not active"; fi
     if has roles control-plane; then
-        if https_get "$(own_address)" "$(api_port)" /readyz | grep -e '^ok' >/dev/null; then
-            good "the API server is ready"
-        else
-            bad 1 "the API server at $(own_address) port $(api_port) is not ready"
-        fi
+        port=$(api_port)
+        ask "$OWN" "$port" /readyz
+        if says_ok; then good "the API server is ready"; else bad 1 "the API server at $OWN port $port is not ready"; fi
     fi
 }
 
 main() {
+    local now_installed
     case ${1-} in
         '') ;;
         --quiet | -q) QUIET=yes ;;
         --help | -h) show_usage; finish 0 ;;
         *) show_usage >&2; finish 64 ;;
     esac
+    if [[ $# -gt 1 ]]; then show_usage >&2; finish 64; fi
     need_root
     [[ -f $MANIFEST ]] || finish 1 "no MANIFEST.json beside this script"
+    check_host
+    check_belongs
+    load_manifest
+    GENERATION=$(field generation)
+    ETCD_STATE=$(field etcdState)
+    OWN=$(own_address)
     if [[ -f $PENDING ]]; then bad 1 "an install or rollback was cut off: finish it with $HERE/rollback.sh --resume"; fi
     if [[ ! -f $RECEIPT ]]; then
         bad 6 "nothing is installed yet: run install.sh"
         finish "$WORST"
     fi
-    if [[ $(receipt manifest) != "$(digest "$MANIFEST")" ]]; then
-        bad 4 "generation $(receipt generation) is installed; this folder is generation $(field generation)"
+    now_installed=$(receipt manifest)
+    digest "$MANIFEST"
+    if [[ $now_installed != "$DIGEST" ]]; then
+        now_installed=$(receipt generation)
+        bad 4 "generation $now_installed is installed; this folder is generation $GENERATION"
     fi
     check_files
     check_units

@@ -87,6 +87,8 @@ case_etcd_forms_snapshots_restores() {
     code 0 "$BOX/scripts/etcd/khagen-etcd-snapshot"; says 'saved to'
     [[ $(ls "$BOX/snapshots" | wc -l) == 3 && ! -e $BOX/snapshots/m1-20200101T000000Z.db ]] || die retention
     [[ -f $BOX/snapshots/m2-20190101T000000Z.db ]] || die "somebody else's snapshot went"
+    says 'restored on trial'
+    [[ -z $(find "$BOX/snapshots" -name '.*') ]] || die "the trial stayed"
     old=$(ls -d "$BOX"/snapshots/m1-2*Z.db | tail -n 1)
     [[ $(stat -c %a "$old") == 600 ]] || die mode
     ctl put /registry/b lost >/dev/null
@@ -101,6 +103,8 @@ case_etcd_forms_snapshots_restores() {
     head -c 5000 "$old" >"$BOX/torn.db"
     code 4 "$BOX/scripts/etcd/khagen-etcd-restore" "$BOX/torn.db" --token again --yes
     code 2 "$BOX/scripts/etcd/khagen-etcd-restore" "$old" --token again --dry-run
+    says "token again-$(sha256sum <"$old" | cut -c 1-16)"
+    code 4 "$BOX/scripts/etcd/khagen-etcd-restore" "$old" --token again --sha256 "$(printf x | sha256sum | cut -c 1-64)" --yes; says 'another snapshot'
     code 0 "$BOX/scripts/etcd/khagen-etcd-restore" "$old" --token again --yes
     [[ -d $(echo "$BOX"/data1.before-*) ]] || die "the old data is gone"
     cp /etc/etcd/etcd.env "$BOX/env1"; cp "$BOX/env2" /etc/etcd/etcd.env
@@ -147,8 +151,49 @@ case_etcd_member_is_added() {
     # its data is lost: the way out is named, nothing is started
     systemctl stop etcd.service
     mv "$BOX/data3" "$BOX/lost"
-    code 6 "$BOX/b/up.sh" --wait 5; says 'etcdctl member remove'
+    code 6 "$BOX/b/up.sh" --wait 5; says 'khagen-etcd-replace m3 --yes'
     [[ ! -d $BOX/data3 ]] || die started
+    # a bundle from before the cluster ran would found anew under the old name
+    sed -e 's/"etcdState": "existing"/"etcdState": "new"/' -e 's/"generation": 1/"generation": 2/' -i "$BOX/b/MANIFEST.json"
+    (cd "$BOX/b" && find . -type f ! -name SHA256SUMS -printf '%P\0' | xargs -0 sha256sum >SHA256SUMS)
+    stamps >"$BOX/s1"
+    code 6 "$BOX/b/install.sh" --dry-run; says 'must not start anew under the old name'
+    code 6 "$BOX/b/install.sh"; says 'khagen-etcd-replace m3'
+    sed -e 's/"etcdState": "new"/"etcdState": "existing"/' -e 's/"generation": 2/"generation": 1/' -i "$BOX/b/MANIFEST.json"
+    (cd "$BOX/b" && find . -type f ! -name SHA256SUMS -printf '%P\0' | xargs -0 sha256sum >SHA256SUMS)
+    # the lost one goes, another comes in its place: learner first, nothing of the old host is needed
+    code 6 "$BOX/scripts/etcd/khagen-etcd-replace" m1 --yes; says 'm1 is not lost'
+    code 6 "$BOX/scripts/etcd/khagen-etcd-replace" m3; says 'say --yes'
+    code 2 "$BOX/scripts/etcd/khagen-etcd-replace" m3 --dry-run; says '^remove .*m3'; says '2 voting members, 2 of them healthy'
+    [[ $(ctl member list | wc -l) == 3 ]] || die "a dry run removed"
+    code 0 "$BOX/scripts/etcd/khagen-etcd-replace" m3 --yes; says 'm3 is off the list'
+    code 0 "$BOX/scripts/etcd/khagen-etcd-replace" m3 --yes; says 'nothing to do'
+    code 0 "$BOX/b/up.sh" --wait 60; says 'as a learner'; says 'healthy and votes'
+    [[ $(ctl member list | grep -c 'started') == 3 ]] || die "$(ctl member list)"
+    # while one is down none is taken in; which one to take out is the operator's to say
+    systemctl stop etcd.service
+    code 0 "$BOX/scripts/etcd/khagen-etcd-replace" m3 --yes
+    rm -r "$BOX/data3"
+    kill "$(<"$BOX/pid2")"
+    code 6 "$BOX/b/up.sh" --wait 3
+    code 6 "$BOX/scripts/etcd/khagen-etcd-replace" m2 --yes; says 'majority is lost'
+    code 64 "$BOX/scripts/etcd/khagen-etcd-replace"
+    code 64 "$BOX/scripts/etcd/khagen-etcd-replace" 'm 2'
+}
+
+# The last founder comes when the others are a cluster already: that is no lost member.
+case_etcd_last_founder() {
+    etcd_host 3 new "$CLUSTER3"
+    mkdir -p /etc/etcd/pki; cp "$BOX"/pki/etcd-* /etc/etcd/pki/
+    other 1 new "$CLUSTER3"; other 2 new "$CLUSTER3"
+    until_healthy
+    code 0 "$BOX/b/install.sh"
+    code 0 "$BOX/b/up.sh" --wait 30; says 'etcd is healthy'
+    # one of the founders is lost for good, with its host: out it goes, from here
+    kill "$(<"$BOX/pid2")"
+    code 0 "$BOX/scripts/etcd/khagen-etcd-replace" m2 --yes
+    [[ $(ctl member list | wc -l) == 2 ]] || die "$(ctl member list)"
+    ctl put a b >/dev/null
 }
 
 # What a control plane asks before kubeadm init: etcd, the endpoint, an empty registry.
