@@ -119,13 +119,20 @@ type Key = (String, What, bool, Vec<Effect>);
 
 /// Puts equal differences together: gravest first, then by file.
 pub fn group(found: Vec<Found>, own: &BTreeMap<Arc<str>, Own>) -> Vec<Change> {
-    let mut groups: BTreeMap<Key, Vec<(Arc<str>, String, What)>> = BTreeMap::new();
+    // What is the same word by word needs no symbols; only what is left alone is looked at without its host's own names.
+    let mut alike: BTreeMap<Key, Vec<Arc<str>>> = BTreeMap::new();
     for Found { host, item, effects } in found {
-        let (file, what) = match own.get(&host) {
-            Some(own) => (own.mask_file(&item.file), masked(own, &item.what)),
-            None => (item.file.clone(), item.what.clone()),
+        alike.entry((item.file, item.what, item.minor, effects)).or_default().push(host);
+    }
+    let mut groups: BTreeMap<Key, Vec<(Arc<str>, String, What)>> = BTreeMap::new();
+    for ((file, what, minor, effects), hosts) in alike {
+        let single = if hosts.len() == 1 { hosts.first().and_then(|h| own.get(h)) } else { None };
+        let key = match single {
+            Some(own) => (own.mask_file(&file), masked(own, &what), minor, effects),
+            None => (file.clone(), what.clone(), minor, effects),
         };
-        groups.entry((file, what, item.minor, effects)).or_default().push((host, item.file, item.what));
+        let members = hosts.into_iter().map(|host| (host, file.clone(), what.clone()));
+        groups.entry(key).or_default().extend(members);
     }
     let mut changes: Vec<Change> = groups
         .into_iter()

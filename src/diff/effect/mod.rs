@@ -52,16 +52,20 @@ pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
 
 /// The rule that a change falls under.
 pub fn rule_for(place: &Place<'_>, what: &What) -> Option<&'static Rule> {
-    let field = match what {
-        What::Field { field, .. } => Some(field.as_str()),
+    let (field, signed) = match what {
+        What::Field { field, old: None, .. } => (field.as_str(), format!("+{field}")),
+        What::Field { field, new: None, .. } => (field.as_str(), format!("-{field}")),
+        What::Field { field, .. } => (field.as_str(), String::new()),
         // The key of a CA, as a file of its own.
-        What::Secret { .. } => Some("secret"),
-        _ => None,
+        What::Secret { .. } => ("secret", String::new()),
+        What::FileAdded { .. } => ("", "+file".to_owned()),
+        What::FileRemoved { .. } => ("", "-file".to_owned()),
+        _ => ("", String::new()),
     };
+    let named = |pattern: &&str| matches(pattern, field) || (!signed.is_empty() && matches(pattern, &signed));
     RULES.iter().find(|rule| {
         rule.files.iter().any(|pattern| matches(pattern, place.file))
-            && (rule.fields.is_empty()
-                || field.is_some_and(|f| rule.fields.iter().any(|pattern| matches(pattern, f))))
+            && (rule.fields.is_empty() || rule.fields.iter().any(|pattern| named(&pattern)))
     })
 }
 

@@ -11,7 +11,8 @@ pub struct Rule {
     pub name: &'static str,
     /// Patterns of paths on the host, or in the bundle without a slash at the front; `*` stands for anything.
     pub files: &'static [&'static str],
-    /// Patterns of fields; empty: whatever changes in the file.
+    /// Patterns of fields; empty: whatever changes in the file. `+field` and `-field` are for one that came or went, `+file`
+    /// and `-file` for the file itself.
     pub fields: &'static [&'static str],
     /// What comes of it.
     pub class: Class,
@@ -58,6 +59,9 @@ impl Rule {
         self
     }
 }
+
+/// Not a procedure of reconfigure.sh but steps of a rollout: drain, uninstall, forget, join.
+pub const REJOIN: &str = "rejoin";
 
 const KUBEADM: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-*.yaml"];
 const ETCD_ENV: &[&str] = &["/etc/etcd/etcd.env"];
@@ -106,9 +110,33 @@ pub const RULES: &[Rule] = &[
         "systemd.exec(5), EnvironmentFile=: read when the unit starts",
     ),
     rule(
+        "etcd-ca-more",
+        &["/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt", "/etc/kubernetes/pki/etcd/*"],
+        &["+certificate *"],
+        Class::Reissue,
+        "a further CA is trusted from now on, beside the former",
+        "etcd-io/etcd#11555: the trusted CAs are read at start only",
+    ),
+    rule(
+        "etcd-ca-fewer",
+        &["/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt", "/etc/kubernetes/pki/etcd/*"],
+        &["-certificate *"],
+        Class::Reissue,
+        "what this CA signed is refused from now on",
+        "etcd-io/etcd#11555: the trusted CAs are read at start only",
+    ),
+    rule(
+        "etcd-trust",
+        ETCD_ENV,
+        &["*TRUSTED_CA_FILE", "ETCD_PEER_CERT_ALLOWED_*", "*CLIENT_CERT_AUTH"],
+        Class::Recreate,
+        "members that trust different certificates do not talk to each other: a cluster of one kind cannot become one of the other member by member",
+        "etcd, Documentation/op-guide/security",
+    ),
+    rule(
         "etcd-ca",
         &["/etc/etcd/pki/etcd-ca.crt", "/etc/etcd/pki/etcd-peer-ca.crt"],
-        &["key", "certificate * > key", "subject"],
+        &["key", "certificate * > key", "subject", "+file", "-file"],
         Class::Recreate,
         "another CA: members and clients of the former one are strangers to those of the new one until all have both",
         "etcd-io/etcd#11555: the trusted CA is read at start only",
@@ -180,6 +208,14 @@ pub const RULES: &[Rule] = &[
     )
     .by("certificates", Scope::Host),
     // ---- kubeadm's documents ----
+    rule(
+        "kubeadm-document",
+        KUBEADM,
+        &["-ClusterConfiguration*", "+InitConfiguration*", "-InitConfiguration*", "+JoinConfiguration*", "-JoinConfiguration*"],
+        Class::Inert,
+        "read once, by kubeadm init or join; a node that is in the cluster never looks at it again",
+        "kubeadm, v1beta4 InitConfiguration and JoinConfiguration",
+    ),
     rule(
         "kubeadm-founding",
         KUBEADM,
@@ -271,9 +307,10 @@ pub const RULES: &[Rule] = &[
             "*.nodeRegistration.kubeletExtraArgs[node-ip]*",
         ],
         Class::Recreate,
-        "a node keeps the name, the runtime and the addresses it joined with; drain it, uninstall.sh, and let it join anew",
+        "a node keeps the name, the runtime and the addresses it joined with; it leaves and joins anew",
         "kubeadm, v1beta4 NodeRegistrationOptions",
-    ),
+    )
+    .by(REJOIN, Scope::Host),
     rule(
         "node-taints",
         KUBEADM,
@@ -287,11 +324,11 @@ pub const RULES: &[Rule] = &[
         "node-flags",
         KUBEADM,
         &["*.nodeRegistration.kubeletExtraArgs*"],
-        Class::Reconfigure,
-        "kubeadm wrote the flags into /var/lib/kubelet/kubeadm-flags.env when the node joined; they are written anew and the kubelet restarts",
+        Class::Recreate,
+        "kubeadm wrote the flags into /var/lib/kubelet/kubeadm-flags.env when the node joined, and nothing of kubeadm's writes them again; it leaves and joins anew",
         "kubeadm, cmd/kubeadm/app/phases/kubelet/flags.go",
     )
-    .by("kubelet-flags", Scope::Host),
+    .by(REJOIN, Scope::Host),
     rule(
         "kubeadm-joining",
         KUBEADM,
@@ -398,9 +435,10 @@ pub const RULES: &[Rule] = &[
         &["MANIFEST.json"],
         &["addresses", "name", "nodeName"],
         Class::Recreate,
-        "certificates, members and nodes are known by it; uninstall.sh and install anew, or add a new host and retire this one",
+        "certificates, members and nodes are known by it; a node leaves and joins anew, any other host is retired and a new one added",
         "install.sh",
-    ),
+    )
+    .by(REJOIN, Scope::Host),
     rule(
         "etcd-state",
         &["MANIFEST.json"],
@@ -434,6 +472,14 @@ pub const RULES: &[Rule] = &[
         "kubectl label, kubectl taint",
     )
     .by("label-workers.sh", Scope::Bastion),
+    rule(
+        "operator-endpoints",
+        &["etcd/endpoints", "retired.tsv"],
+        &[],
+        Class::None,
+        "read by the operator's scripts",
+        "the operator bundle's README.md",
+    ),
     rule(
         "operator-credentials",
         &["admin.conf", "etcd/*", "bootstrap-token"],
@@ -496,7 +542,8 @@ mod tests {
         for rule in RULES {
             assert!(seen.insert(rule.name), "{} twice", rule.name);
             assert!(!rule.reason.is_empty() && !rule.source.is_empty(), "{}", rule.name);
-            assert_eq!(rule.class == Class::Reconfigure, rule.procedure.is_some(), "{}", rule.name);
+            let by = if rule.class == Class::Recreate { rule.procedure == Some(REJOIN) } else { rule.procedure.is_some() };
+            assert!(rule.class == Class::Recreate || (rule.class == Class::Reconfigure) == by, "{}", rule.name);
         }
     }
 }
