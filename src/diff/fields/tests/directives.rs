@@ -114,6 +114,11 @@ fn words_stay_apart() {
     assert_eq!(changed(Format::Nginx, "a 'b c';", "a b c;"), ["a: \"b c\" -> b c"]);
     assert_eq!(changed(Format::Nginx, "a \\;b;", "a ';b';"), ["a: \"\\\\;b\" -> \";b\""]);
     assert_eq!(fields(Format::Nginx, "a ${x}y;").unwrap(), [("a".to_owned(), "\"${x}y\"".to_owned())]);
+    // What nginx answers for each of these in `return`, asked once: the same.
+    let quoted = r#"r 'a\nb\"c\'d\\e\;f\xg';"#;
+    same(Format::Nginx, quoted, r#"r "a\nb\"c\'d\\e\;f\xg";"#);
+    same(Format::Nginx, quoted, r#"r a\nb\"c\'d\\e\;f\xg;"#);
+    assert_eq!(fields(Format::Nginx, "r a#b}c;").unwrap(), [("r".to_owned(), "\"a#b}c\"".to_owned())]);
     for bad in ["a", "a {", "}", "a };", "{ }", ";", "a \"b", "a 'b'c;"] {
         assert!(fields(Format::Nginx, bad).is_err(), "{bad}");
     }
