@@ -28,7 +28,9 @@ fn pairs() -> Vec<Pair> {
         .filter(|dir| dir.is_dir())
         .map(|dir| {
             let edit = fs::read_to_string(dir.join("edit.sh")).expect("edit.sh");
-            let of = |key: &str| edit.lines().find_map(|l| l.strip_prefix(&format!("# {key}: "))).map(str::to_owned);
+            let of = |key: &str| {
+                edit.lines().find_map(|l| l.strip_prefix(&format!("# {key}: "))).map(str::to_owned)
+            };
             Pair {
                 name: dir.file_name().expect("name").to_string_lossy().into_owned(),
                 base: of("base").unwrap_or_else(|| "inventory".to_owned()),
@@ -43,7 +45,11 @@ fn pairs() -> Vec<Pair> {
 
 fn succeed(command: &mut Command) -> Result<(), String> {
     let out = command.output().map_err(|e| e.to_string())?;
-    if out.status.success() { Ok(()) } else { Err(format!("{command:?}\n{}{}", text(&out.stdout), text(&out.stderr))) }
+    if out.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}\n{}{}", text(&out.stdout), text(&out.stderr)))
+    }
 }
 
 fn shell(script: &Path, dir: &Path) -> Result<(), String> {
@@ -66,7 +72,8 @@ fn fast_scratch() -> tempfile::TempDir {
 /// Both sides, built in a folder: `old` and `new`.
 fn built(pair: &Pair, dir: &Path) -> Result<(), String> {
     let base = &pair.base;
-    let from = if base == "inventory" { root().join(base) } else { root().join("tests/inventories").join(base) };
+    let from =
+        if base == "inventory" { root().join(base) } else { root().join("tests/inventories").join(base) };
     let inventory = dir.join("inventory");
     support::copy_inventory(&from, &inventory);
     if pair.dir.join("before.sh").exists() {
@@ -130,8 +137,11 @@ fn every_edit_says_what_it_does() {
 /// Edits whose names say that nothing changes are the ones that say so.
 #[test]
 fn what_means_nothing_is_no_change() {
-    for name in ["same", "hosts-reordered", "comments-and-quotes", "documents-split", "yaml-to-toml", "a-year-later"] {
-        let shown = fs::read_to_string(root().join("tests/pairs").join(name).join("expected.txt")).expect("a golden");
+    for name in
+        ["same", "hosts-reordered", "comments-and-quotes", "documents-split", "yaml-to-toml", "a-year-later"]
+    {
+        let shown =
+            fs::read_to_string(root().join("tests/pairs").join(name).join("expected.txt")).expect("a golden");
         assert!(shown.starts_with("no change: "), "{name}: {shown}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use similar::TextDiff;
 
 use super::change::What;
-use super::fields::{self, Format};
+use super::fields::{self, FieldChange, Format};
 use super::table;
 use crate::snapshot::{Body, Bundle, File};
 
@@ -58,12 +58,37 @@ pub fn bundles(old: &Bundle, new: &Bundle) -> Vec<Item> {
             (None, None) => {}
         }
     }
+    repeated(&mut items);
     // The page repeats what the other files say.
     let only_page = items.iter().all(|i| i.file == PAGE);
     for item in items.iter_mut().filter(|i| i.file == PAGE) {
         item.minor = !only_page;
     }
     items
+}
+
+/// kubeadm's documents stand in the file that init or join reads once, and in those that its phases read. A change of both is
+/// told where it has an effect.
+fn repeated(items: &mut [Item]) {
+    const ONCE: &str = "/etc/kubernetes/kubeadm.yaml";
+    // InitConfiguration.nodeRegistration and JoinConfiguration.nodeRegistration are the same node's.
+    let plain = |what: &What| match what {
+        What::Field { field, old, new } => {
+            let field = field.strip_prefix("InitConfiguration.").or(field.strip_prefix("JoinConfiguration."));
+            field.map(|f| (f.to_owned(), old.clone(), new.clone()))
+        }
+        _ => None,
+    };
+    let told: Vec<What> = items
+        .iter()
+        .filter(|i| i.file.starts_with("/etc/kubernetes/kubeadm-"))
+        .map(|i| i.what.clone())
+        .collect();
+    for item in items.iter_mut().filter(|i| i.file == ONCE) {
+        let same =
+            |what: &What| *what == item.what || (plain(what).is_some() && plain(what) == plain(&item.what));
+        item.minor = item.minor || told.iter().any(same);
+    }
 }
 
 const PAGE: &str = "README.md";
@@ -155,13 +180,33 @@ fn texts(file: &str, old: &str, new: &str) -> Vec<(What, bool)> {
         && let Ok(changes) = fields::compare(format, old, new)
     {
         let mut out = Vec::with_capacity(changes.len());
-        for c in changes {
+        for c in if format == Format::Kubeadm { documents(changes, old, new) } else { changes } {
             let minor = matches!(format, Format::Certificate | Format::Kubeconfig) && follows(&c.path);
             out.push((What::Field { field: c.path, old: c.old, new: c.new }, minor));
         }
         return out;
     }
     vec![(patch(old, new), false)]
+}
+
+/// A document that came or went is one change, not one for each of its fields.
+fn documents(changes: Vec<FieldChange>, old: &str, new: &str) -> Vec<FieldChange> {
+    let has = |text: &str, kind: &str| {
+        text.lines()
+            .any(|l| l.strip_prefix("kind:").is_some_and(|k| k.trim().trim_matches(['"', '\'']) == kind))
+    };
+    let mut out: Vec<FieldChange> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let kind = change.path.split(['.', '[']).next().unwrap_or_default().to_owned();
+        let (before, after) = (has(old, &kind), has(new, &kind));
+        if before == after {
+            out.push(change);
+        } else if !out.iter().any(|c| c.path == kind) {
+            let document = || "(a document)".to_owned();
+            out.push(FieldChange { path: kind, old: before.then(document), new: after.then(document) });
+        }
+    }
+    out
 }
 
 /// Certificate fields that are different in every certificate.

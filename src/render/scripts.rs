@@ -32,7 +32,8 @@ const OPERATOR: &[(&str, &str)] = parts![
     "operator/rollout.sh",
     "operator/verify-cluster.sh",
 ];
-const ETCD: &[(&str, &str)] = parts!["etcd/khagen-etcd-replace", "etcd/khagen-etcd-restore", "etcd/khagen-etcd-snapshot"];
+const ETCD: &[(&str, &str)] =
+    parts!["etcd/khagen-etcd-replace", "etcd/khagen-etcd-restore", "etcd/khagen-etcd-snapshot"];
 
 /// Name and text of every script of a host's bundle.
 pub static HOST_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(HOST));

@@ -63,7 +63,9 @@ impl Rule {
 /// Not a procedure of reconfigure.sh but steps of a rollout: drain, uninstall, forget, join.
 pub const REJOIN: &str = "rejoin";
 
-const KUBEADM: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-*.yaml"];
+/// What the phases read that reconfigure.sh runs.
+const CLUSTER_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm-cluster.yaml"];
+const NODE_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-node.yaml"];
 const ETCD_ENV: &[&str] = &["/etc/etcd/etcd.env"];
 
 /// All rules, in the order in which they are tried.
@@ -210,15 +212,15 @@ pub const RULES: &[Rule] = &[
     // ---- kubeadm's documents ----
     rule(
         "kubeadm-document",
-        KUBEADM,
-        &["-ClusterConfiguration*", "+InitConfiguration*", "-InitConfiguration*", "+JoinConfiguration*", "-JoinConfiguration*"],
+        NODE_CONFIG,
+        &["+InitConfiguration", "-InitConfiguration", "+JoinConfiguration", "-JoinConfiguration"],
         Class::Inert,
         "read once, by kubeadm init or join; a node that is in the cluster never looks at it again",
         "kubeadm, v1beta4 InitConfiguration and JoinConfiguration",
     ),
     rule(
         "kubeadm-founding",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &[
             "ClusterConfiguration.networking.*",
             "ClusterConfiguration.clusterName",
@@ -231,7 +233,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "kubeadm-version",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &["ClusterConfiguration.kubernetesVersion"],
         Class::Reconfigure,
         "control planes are upgraded one at a time, then the other nodes; kubeadm of the new version must be there first",
@@ -240,7 +242,7 @@ pub const RULES: &[Rule] = &[
     .by("upgrade", Scope::Nodes),
     rule(
         "kubeadm-signing",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &[
             "ClusterConfiguration.encryptionAlgorithm",
             "ClusterConfiguration.certificateValidityPeriod",
@@ -254,7 +256,7 @@ pub const RULES: &[Rule] = &[
     .by("upload-config", Scope::Once),
     rule(
         "kubeadm-dns",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &["ClusterConfiguration.dns*"],
         Class::Reconfigure,
         "CoreDNS is an object of the cluster; its addon is applied again",
@@ -263,7 +265,7 @@ pub const RULES: &[Rule] = &[
     .by("coredns", Scope::Once),
     rule(
         "kubeadm-proxy-off",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &["ClusterConfiguration.proxy*"],
         Class::Reconfigure,
         "kube-proxy is an object of the cluster; its addon is applied again, or removed by hand",
@@ -272,7 +274,7 @@ pub const RULES: &[Rule] = &[
     .by("kube-proxy", Scope::Once),
     rule(
         "kubeadm-control-plane",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &["ClusterConfiguration", "ClusterConfiguration.*"],
         Class::Reconfigure,
         "the configuration is uploaded, then each control plane writes its static pods' manifests anew, one host at a time",
@@ -281,7 +283,7 @@ pub const RULES: &[Rule] = &[
     .by("control-plane", Scope::ControlPlanes),
     rule(
         "kubelet-configuration",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &["KubeletConfiguration", "KubeletConfiguration.*"],
         Class::Reconfigure,
         "the kubelet's configuration is an object of the cluster; each node fetches it and restarts its kubelet, pods stay",
@@ -290,7 +292,7 @@ pub const RULES: &[Rule] = &[
     .by("kubelet-config", Scope::Nodes),
     rule(
         "kube-proxy-configuration",
-        KUBEADM,
+        CLUSTER_CONFIG,
         &["KubeProxyConfiguration", "KubeProxyConfiguration.*"],
         Class::Reconfigure,
         "kube-proxy's configuration is an object of the cluster; its pods are restarted",
@@ -299,7 +301,7 @@ pub const RULES: &[Rule] = &[
     .by("kube-proxy", Scope::Once),
     rule(
         "node-identity",
-        KUBEADM,
+        NODE_CONFIG,
         &[
             "*.nodeRegistration.name",
             "*.nodeRegistration.criSocket",
@@ -313,7 +315,7 @@ pub const RULES: &[Rule] = &[
     .by(REJOIN, Scope::Host),
     rule(
         "node-taints",
-        KUBEADM,
+        NODE_CONFIG,
         &["*.nodeRegistration.taints*"],
         Class::Reconfigure,
         "the kubelet registers a node once; on a node that is there taints are changed by kubectl",
@@ -322,7 +324,7 @@ pub const RULES: &[Rule] = &[
     .by("label-workers.sh", Scope::Bastion),
     rule(
         "node-flags",
-        KUBEADM,
+        NODE_CONFIG,
         &["*.nodeRegistration.kubeletExtraArgs*"],
         Class::Recreate,
         "kubeadm wrote the flags into /var/lib/kubelet/kubeadm-flags.env when the node joined, and nothing of kubeadm's writes them again; it leaves and joins anew",
@@ -331,8 +333,8 @@ pub const RULES: &[Rule] = &[
     .by(REJOIN, Scope::Host),
     rule(
         "kubeadm-joining",
-        KUBEADM,
-        &["InitConfiguration", "InitConfiguration.*", "JoinConfiguration", "JoinConfiguration.*"],
+        NODE_CONFIG,
+        &[],
         Class::Inert,
         "read once, by kubeadm init or join; a node that is in the cluster never looks at it again",
         "kubeadm, v1beta4 InitConfiguration and JoinConfiguration",
@@ -542,8 +544,16 @@ mod tests {
         for rule in RULES {
             assert!(seen.insert(rule.name), "{} twice", rule.name);
             assert!(!rule.reason.is_empty() && !rule.source.is_empty(), "{}", rule.name);
-            let by = if rule.class == Class::Recreate { rule.procedure == Some(REJOIN) } else { rule.procedure.is_some() };
-            assert!(rule.class == Class::Recreate || (rule.class == Class::Reconfigure) == by, "{}", rule.name);
+            let by = if rule.class == Class::Recreate {
+                rule.procedure == Some(REJOIN)
+            } else {
+                rule.procedure.is_some()
+            };
+            assert!(
+                rule.class == Class::Recreate || (rule.class == Class::Reconfigure) == by,
+                "{}",
+                rule.name
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Action, Gate, Rollout, Serving, Step};
 use crate::diff::change::{Change, Class, Presence, What};
-use crate::diff::effect::table::{RULES, Scope};
+use crate::diff::effect::table::{REJOIN, RULES, Scope};
 use crate::snapshot::Head;
 
 /// A host as the plan sees it.
@@ -53,6 +53,8 @@ struct Planner<'a> {
     /// Procedures for the cluster.
     wide: BTreeSet<(&'static str, Scope)>,
     label: bool,
+    /// Nodes that must leave and join anew.
+    rejoin: BTreeSet<Arc<str>>,
     options: Options,
     members: BTreeSet<Arc<str>>,
     rollout: Rollout,
@@ -66,6 +68,7 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
         own: BTreeMap::new(),
         wide: BTreeSet::new(),
         label: false,
+        rejoin: BTreeSet::new(),
         options,
         members: hosts
             .iter()
@@ -84,6 +87,7 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
     planner.joining("worker", &["etcd", "load-balancer", "control-plane"]);
     planner.workers();
     planner.cluster_wide();
+    planner.rejoining();
     planner.leaving();
     planner.guard();
     planner.rollout
@@ -101,6 +105,11 @@ impl Planner<'_> {
                 let Some(rule) = RULES.iter().find(|r| r.name == effect.rule) else { continue };
                 let Some(procedure) = rule.procedure else { continue };
                 match rule.scope {
+                    _ if procedure == REJOIN => {
+                        let again: Vec<_> =
+                            change.hosts.iter().filter(|h| self.can_rejoin(h)).cloned().collect();
+                        self.rejoin.extend(again);
+                    }
                     Scope::Bastion => self.label = true,
                     Scope::Host => {
                         // A host that comes or goes is not reconfigured.
@@ -123,6 +132,15 @@ impl Planner<'_> {
         self.hosts.get(host).is_some_and(|h| matches!(h.presence, Presence::Changed | Presence::Unchanged))
     }
 
+    /// A node that is nothing else can leave and come back; one that `kubeadm init` would set up cannot.
+    fn can_rejoin(&self, host: &str) -> bool {
+        self.presence(host) == Presence::Changed
+            && (self.is(host, "worker") || self.is(host, "control-plane"))
+            && !self.is(host, "etcd")
+            && !self.is(host, "load-balancer")
+            && self.kubeadm(host) == Some("join")
+    }
+
     /// What no order of steps can do.
     fn refuse(&mut self, changes: &[Change]) {
         for change in changes {
@@ -131,9 +149,21 @@ impl Planner<'_> {
                 _ => change.file.clone(),
             };
             for effect in &change.effects {
+                let rejoins = effect.procedure.as_deref() == Some(REJOIN);
+                let stuck: Vec<Arc<str>> =
+                    change.hosts.iter().filter(|h| !(rejoins && self.can_rejoin(h))).cloned().collect();
+                if stuck.is_empty() {
+                    continue;
+                }
+                let init = rejoins && stuck.iter().any(|h| self.kubeadm(h) == Some("init"));
                 let why = match (effect.class, effect.rule) {
+                    (Class::Recreate, _) if init => format!(
+                        "{}: {place}: {}; it was made by kubeadm init: set `cluster.state: running`, so that it joins",
+                        hosts_text(&stuck),
+                        effect.reason
+                    ),
                     (Class::Recreate, _) | (Class::Destructive, "etcd-data-dir") => {
-                        format!("{}: {place}: {}", hosts_text(&change.hosts), effect.reason)
+                        format!("{}: {place}: {}", hosts_text(&stuck), effect.reason)
                     }
                     (Class::Destructive, "host-removed") => {
                         format!("{}: {}", hosts_text(&change.hosts), effect.reason)
@@ -208,7 +238,10 @@ impl Planner<'_> {
             }
         }
         let control_planes = self.active("control-plane").len();
-        let stops = matches!(action, Action::Reconfigure("control-plane" | "certificates" | "upgrade"));
+        let stops = matches!(
+            action,
+            Action::Reconfigure("control-plane" | "certificates" | "upgrade") | Action::Uninstall
+        );
         let api_down = hosts.iter().filter(|h| self.is(h, "control-plane") && stops).count();
         if hosts.iter().any(|h| self.is(h, "control-plane")) && control_planes > 0 {
             serving.api_servers = Some((control_planes.saturating_sub(api_down), control_planes));
@@ -351,7 +384,10 @@ impl Planner<'_> {
 
     fn control_planes(&mut self) {
         let own = |h: &Arc<str>| {
-            self.presence(h) == Presence::Changed && !self.is(h, "etcd") && !self.is(h, "load-balancer")
+            self.presence(h) == Presence::Changed
+                && !self.is(h, "etcd")
+                && !self.is(h, "load-balancer")
+                && !self.rejoin.contains(h)
         };
         let changed: Vec<Arc<str>> = self.active("control-plane").into_iter().filter(own).collect();
         let (busy, quiet): (Vec<_>, Vec<_>) = changed.into_iter().partition(|h| self.units.contains_key(h));
@@ -371,6 +407,7 @@ impl Planner<'_> {
         let own = |h: &Arc<str>| {
             self.presence(h) == Presence::Changed
                 && !["etcd", "load-balancer", "control-plane"].iter().any(|role| self.is(h, role))
+                && !self.rejoin.contains(h)
         };
         let all: Vec<Arc<str>> = self.active("worker").into_iter().filter(own).collect();
         let (busy, quiet): (Vec<_>, Vec<_>) = all.into_iter().partition(|h| self.units.contains_key(h));
@@ -488,6 +525,38 @@ impl Planner<'_> {
                 &[],
                 "labels and taints by kubectl".to_owned(),
             );
+        }
+    }
+
+    /// Nodes that leave and come back, one at a time.
+    fn rejoining(&mut self) {
+        let mut nodes: Vec<Arc<str>> = std::mem::take(&mut self.rejoin).into_iter().collect();
+        nodes.sort_by_key(|h| (!self.is(h, "control-plane"), h.clone()));
+        for host in nodes {
+            let one = vec![host.clone()];
+            let server = self.is(&host, "control-plane");
+            let before: &[Gate] = if server { &[Gate::Etcd, Gate::Api] } else { &[Gate::Api] };
+            self.step(Action::Drain, one.clone(), before, &[], "its pods move to other nodes".to_owned());
+            self.step(
+                Action::Uninstall,
+                one.clone(),
+                &[],
+                &[],
+                "the host is as it was before khagen".to_owned(),
+            );
+            self.step(
+                Action::DeleteNode,
+                one.clone(),
+                &[Gate::Api],
+                &[],
+                "the cluster forgets the node".to_owned(),
+            );
+            let after: &[Gate] = if server {
+                &[Gate::Apiserver, Gate::Node, Gate::Verify]
+            } else {
+                &[Gate::Node, Gate::Verify]
+            };
+            self.step(Action::Up, one, before, after, "kubeadm join, as a new node".to_owned());
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diff::change::{Change, Class, ClusterDiff, Effect, Presence, What};
+use crate::diff::effect::table::REJOIN;
 use crate::diff::rollout::Step;
 use crate::snapshot::OPERATOR;
 
@@ -53,7 +54,7 @@ pub fn blocks(cluster: &ClusterDiff, all: bool) -> Vec<Block<'_>> {
                 .map(|(file, changes)| {
                     let mut effects: Vec<&Effect> = changes.iter().flat_map(|c| &c.effects).collect();
                     effects.sort_by(|a, b| b.cmp(a));
-                    effects.dedup();
+                    effects.dedup_by(|a, b| self::effect(a) == self::effect(b));
                     // `none` says nothing beside something else.
                     if effects.iter().any(|e| e.class > Class::None) {
                         effects.retain(|e| e.class > Class::None);
@@ -95,7 +96,7 @@ pub fn summary(cluster: &ClusterDiff) -> Vec<String> {
             if let Some(unit) = &effect.unit {
                 units.entry((std::cmp::Reverse(effect.class), unit)).or_default().extend(&change.hosts);
             }
-            if let Some(procedure) = &effect.procedure {
+            if let Some(procedure) = effect.procedure.as_deref().filter(|p| *p != REJOIN) {
                 procedures.insert(procedure, ());
             }
         }
@@ -152,7 +153,9 @@ pub fn words(what: &What) -> String {
             (Some(old), None) => format!("- {field}: {}", value(old)),
             (None, None) => field.clone(),
         },
-        What::Text { added, removed, .. } => format!("text: {added} lines added, {removed} removed"),
+        What::Text { added, removed, .. } => {
+            format!("text: {} added, {removed} removed", count(*added, "line"))
+        }
         What::Secret { secret, how, .. } => format!("{secret} {how}"),
     }
 }
@@ -177,11 +180,12 @@ pub fn value(text: &str) -> String {
 
 /// An effect in words.
 pub fn effect(effect: &Effect) -> String {
-    let what = match (&effect.unit, &effect.procedure) {
+    let what = match (&effect.unit, effect.procedure.as_deref()) {
         (Some(unit), _) => format!("{} {unit}", effect.class.as_str()),
         (None, Some(procedure)) if procedure.ends_with(".sh") => {
             format!("{} ({procedure})", effect.class.as_str())
         }
+        (None, Some(REJOIN)) => format!("{} (the node leaves and joins anew)", effect.class.as_str()),
         (None, Some(procedure)) => format!("{} (reconfigure.sh {procedure})", effect.class.as_str()),
         (None, None) => effect.class.as_str().to_owned(),
     };

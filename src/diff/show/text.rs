@@ -70,11 +70,8 @@ fn one(out: &mut String, cluster: &ClusterDiff, look: Look) {
     }
     let minor = cluster.changes.iter().filter(|c| c.minor).count();
     if minor > 0 && !look.verbose {
-        let _ = writeln!(
-            out,
-            "\n{} that follow from these are not shown (-v)",
-            layout::count(minor, "minor change")
-        );
+        let what = if minor == 1 { "follows from these is" } else { "follow from these are" };
+        let _ = writeln!(out, "\n{} that {what} not shown (-v)", layout::count(minor, "minor change"));
     }
     rollout(out, cluster, look);
 }
