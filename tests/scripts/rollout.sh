@@ -200,7 +200,7 @@ everything() {
         'uncordon k8sworker1 - node' \
         'label k8sworker1,k8sworker2 - -'
 }
-EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 reconfigure control-plane' 'k8sworker1 install' 'k8sworker1 verify --quiet'
+EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 reconfigure control-plane --wait 2' 'k8sworker1 install' 'k8sworker1 verify --quiet'
     "kubectl drain k8sworker3.$D --ignore-daemonsets --delete-emptydir-data --timeout=2s" "kubectl delete node k8sworker3.$D --ignore-not-found"
     'k8sworker3 uninstall --yes' 'etcdctl remove k8setcd3' 'k8setcd4 install' 'k8setcd4 up --wait 2' 'k8setcd4 verify --quiet'
     "kubectl uncordon k8sworker1.$D" "bastion label --host k8sworker1.$D --host k8sworker2.$D")
@@ -347,8 +347,8 @@ case_never_leaves_etcd_without_a_majority() {
     plan 'install k8setcd1,k8setcd2 - -'; code 6 rollout; untouched; says '1 of 3 members of etcd would serve meanwhile, 2 are needed'
     code 6 rollout --dry-run
     plan 'install k8setcd1,k8setcd2,k8setcd3 - -'; code 6 rollout --confirm 1; untouched
-    plan 'install k8setcd1 - -' 'reconfigure:certificates k8setcd2,k8setcd3 etcd etcd'; code 6 rollout; untouched; says 'step 2 is refused'
-    plan 'reconfigure:kubelet-config k8setcd2,k8setcd3 - -'; code 2 rollout --dry-run
+    plan 'install k8setcd1 - -' 'up k8setcd2,k8setcd3 etcd etcd'; code 6 rollout; untouched; says 'step 2 is refused'
+    plan 'reconfigure:certificates k8setcd2,k8setcd3 - -'; code 2 rollout --dry-run
     # taken down and not taken out, it still counts
     plan 'uninstall k8setcd3 - -' 'install k8setcd1 - -'; code 6 rollout; untouched; says 'step 2 is refused'
     plan 'member-remove k8setcd2,k8setcd3 - -'; code 6 rollout; untouched; says 'would leave at once'
