@@ -35,6 +35,68 @@ fn rollout_sh_stops_resumes_and_refuses() {
     assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
 }
 
+/// Every plan that khagen writes is one that rollout.sh takes; it is asked without doing anything.
+#[test]
+fn rollout_sh_takes_what_the_plan_says() {
+    let keep = [("snapshot: {schedule: daily, keep: 7}", "snapshot: {schedule: daily, keep: 8}")];
+    let flag = [("\nkubernetes:\n", "\nkubernetes:\n  apiServer: {extraArgs: {v: \"3\"}}\n")];
+    let none = [];
+    let retire = |name: &str| (format!("name: {name}\n"), format!("name: {name}\n    state: retired\n"));
+    let leaving = [retire("k8setcd3"), retire("k8svrrp2"), retire("k8sworker3")];
+
+    let quiet = plan_of(&keep, &[]);
+    let members: Vec<String> = MEMBERS.map(|(name, _)| format!("install {name}.isociel.com")).to_vec();
+    assert_eq!(quiet, members, "nothing restarts, and still one at a time");
+    let flags = plan_of(&flag, &[]);
+    assert!(flags.contains(&"reconfigure:control-plane k8smaster2.isociel.com".to_owned()), "{flags:?}");
+    let gone = plan_of(&none, &leaving);
+    let at =
+        |step: &str| gone.iter().position(|s| s == step).unwrap_or_else(|| panic!("no {step} in {gone:?}"));
+    // Others would no longer tell a balancer that leaves who is master.
+    assert!(at("uninstall k8svrrp2.isociel.com") < at("install k8svrrp1.isociel.com"));
+    assert!(at("member-remove k8setcd3.isociel.com") < at("uninstall k8setcd3.isociel.com"));
+    assert!(at("drain k8sworker3.isociel.com") < at("delete-node k8sworker3.isociel.com"));
+    assert_eq!(gone.iter().filter(|s| s.starts_with("uninstall ")).count(), 3, "{gone:?}");
+}
+
+/// Changes the running cluster's inventory, has the way planned and rollout.sh asked. Returns action and hosts of each step.
+fn plan_of(cluster: &[(&str, &str)], hosts: &[(String, String)]) -> Vec<String> {
+    let built = Built { dir: scratch() };
+    copy_inventory(&root().join("inventory"), &built.inventory());
+    let change = |file: &str, from: &str, to: &str| {
+        let file = built.inventory().join(file);
+        let before = fs::read_to_string(&file).expect("read");
+        assert!(before.contains(from), "no {from:?} in {before}");
+        fs::write(&file, before.replacen(from, to, 1)).expect("write");
+    };
+    change("cluster.yaml", "state: new ", "state: running ");
+    built.build();
+    let old = built.dir.path().join("old");
+    copy_tree(&built.out(), &old);
+    for (from, to) in cluster {
+        change("cluster.yaml", from, to);
+    }
+    for (from, to) in hosts {
+        change("hosts.yaml", from, to);
+    }
+    built.build();
+    let file = built.dir.path().join("plan");
+    let out =
+        khagen().arg("diff").args([&old, &built.out()]).arg("--rollout").arg(&file).output().expect("khagen");
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+    let operator = unpack_to(&built.out().join("bundles/operator.tar.gz"), &built.dir.path().join("bastion"));
+    let asked = Command::new("bash")
+        .arg(operator.join("rollout.sh"))
+        .arg(&file)
+        .arg("--dry-run")
+        .output()
+        .expect("bash");
+    let plan = fs::read_to_string(&file).expect("read");
+    assert_eq!(asked.status.code(), Some(2), "{plan}\n{}", text(&asked.stderr));
+    let columns = |line: &str| line.split('\t').skip(1).take(2).collect::<Vec<_>>().join(" ");
+    plan.lines().filter(|line| !line.starts_with('#')).map(columns).collect()
+}
+
 /// The hosts of the repository's inventory that a rollout touches here, and the bastion.
 struct Fleet {
     // Dropped first: what runs on the hosts reads the folders below.
