@@ -9,6 +9,7 @@ mod watch;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use fleet::Fleet;
@@ -23,6 +24,13 @@ const SERVERS: [(&str, &str); 3] =
     [("k8smaster1", "192.168.13.61"), ("k8smaster2", "192.168.13.62"), ("k8smaster3", "192.168.13.63")];
 const VIP: &str = "192.168.13.70";
 
+/// What is measured here is not to wait for the other tests of this file.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// For how long the plan says that writes, and connections through the VIP, may pause.
 #[derive(Debug)]
 struct Said {
@@ -32,6 +40,7 @@ struct Said {
 
 #[test]
 fn rollout_sh_stops_resumes_and_refuses() {
+    let _alone = alone();
     if !can("the run of rollout.sh", &[Need::Namespaces]) {
         return;
     }
@@ -42,6 +51,7 @@ fn rollout_sh_stops_resumes_and_refuses() {
 /// Every plan that khagen writes is one that rollout.sh takes; it is asked without doing anything.
 #[test]
 fn rollout_sh_takes_what_the_plan_says() {
+    let _alone = alone();
     let keep = [("snapshot: {schedule: daily, keep: 7}", "snapshot: {schedule: daily, keep: 8}")];
     let flag = [("\nkubernetes:\n", "\nkubernetes:\n  apiServer: {extraArgs: {v: \"3\"}}\n")];
     let none = [];
@@ -141,6 +151,7 @@ fn planned(old: &Path, new: &Path, file: &Path) -> Said {
 
 #[test]
 fn a_walked_rollout_keeps_its_promises_and_an_unwalked_one_does_not() {
+    let _alone = alone();
     let needs = [
         Need::Namespaces,
         Need::Oracle,
