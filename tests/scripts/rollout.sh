@@ -97,7 +97,11 @@ prepare() {
 #!/bin/bash
 echo "$fqdn $script \$*" | sed 's/ *\$//' >>$BOX/ran
 echo "$script.sh: at work"
-if [[ -f $BOX/lasts ]]; then echo "$fqdn begins" >>$BOX/times; /bin/sleep "\$(<"$BOX/lasts")"; echo "$fqdn ends" >>$BOX/times; fi
+if [[ -f $BOX/hold ]]; then
+    echo "$fqdn begins" >>$BOX/times
+    while [[ -f $BOX/hold ]]; do /bin/sleep 0.02; done
+    echo "$fqdn ends" >>$BOX/times
+fi
 if [[ $script == install && -f $BOX/breaks.$fqdn ]]; then touch "$BOX/sick.192.168.13.$n"; fi
 exit "\$(cat "$BOX/code.$fqdn.$script" 2>/dev/null || echo 0)"
 HOST
@@ -180,7 +184,7 @@ rollout() {
     return "$code"
 }
 afresh() {
-    rm -f "$FILE".progress "$FILE".log "$BOX"/{ran,count,calls,kill-at,times,lasts,no-vip,no-quorum,not-ready} "$BOX"/sick.* "$BOX"/code.* "$BOX"/breaks.* "$BOX"/not-ready.*
+    rm -f "$FILE".progress "$FILE".log "$BOX"/{ran,count,calls,kill-at,times,hold,no-vip,no-quorum,not-ready} "$BOX"/sick.* "$BOX"/code.* "$BOX"/breaks.* "$BOX"/not-ready.*
     printf 'k8setcd1\nk8setcd2\nk8setcd3\n' >"$BOX/members"
     touch "$BOX/ran"
 }
@@ -200,7 +204,7 @@ everything() {
         'uncordon k8sworker1 - node' \
         'label k8sworker1,k8sworker2 - -'
 }
-EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 reconfigure control-plane' 'k8sworker1 install' 'k8sworker1 verify --quiet'
+EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 reconfigure control-plane --wait 2' 'k8sworker1 install' 'k8sworker1 verify --quiet'
     "kubectl drain k8sworker3.$D --ignore-daemonsets --delete-emptydir-data --timeout=2s" "kubectl delete node k8sworker3.$D --ignore-not-found"
     'k8sworker3 uninstall --yes' 'etcdctl remove k8setcd3' 'k8setcd4 install' 'k8setcd4 up --wait 2' 'k8setcd4 verify --quiet'
     "kubectl uncordon k8sworker1.$D" "bastion label --host k8sworker1.$D --host k8sworker2.$D")
@@ -255,42 +259,47 @@ case_goes_on_after_a_kill_1() { killed_anywhere 0; }
 case_goes_on_after_a_kill_2() { killed_anywhere 1; }
 case_goes_on_after_a_kill_3() { killed_anywhere 2; }
 
+# In the background by itself: bash ignores SIGINT in it, unless it has a group of its own as at a terminal.
+begin() { "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & PID=$!; }
+until_said() { until grep -q -e "$1" "$2" 2>/dev/null; do /bin/sleep 0.02; done; }
+ended_with() { local got=0; wait "$PID" || got=$?; [[ $got == "$1" ]] || { cat "$BOX/err"; die "ended with $got, not $1"; }; }
+
 case_stops_after_the_step_when_asked() {
     prepare
     plan 'install k8sworker1 - verify' 'install k8sworker2 - -' 'install k8sworker3 - -'
     code 0 rollout --stop-after 1; says 'stopped here as asked'
     ran 'k8sworker1 install' 'k8sworker1 verify --quiet'
     code 0 rollout --stop-after 1; says 'done already'
-    echo 0.6 >"$BOX/lasts"
     # TERM comes while step 2 is at work on its host: the step ends, the next is not begun
-    "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & local pid=$!
-    until grep -q 'k8sworker2.*begins' "$BOX/times" 2>/dev/null; do /bin/sleep 0.02; done
-    kill -TERM "$pid"
-    local got=0; wait "$pid" || got=$?
-    [[ $got == 1 ]] || die "$got"; says 'step 2 is done; stopped here'
-    grep -q 'k8sworker2.*ends' "$BOX/times" || die "cut off"
+    touch "$BOX/hold"
+    begin
+    until_said 'k8sworker2.*begins' "$BOX/times"
+    kill -TERM "$PID"
+    until_said 'stopping when' "$BOX/err"
+    rm "$BOX/hold"
+    ended_with 1; says 'step 2 is done; stopped here'
     ! grep -q k8sworker3 "$BOX/ran" || die "went on"
     # Ctrl-C goes to everything that runs at the terminal, and is a wish to stop like any other
-    afresh; echo 0.6 >"$BOX/lasts"
-    set -m
-    "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & pid=$!
-    set +m
-    until grep -q 'k8sworker1.*begins' "$BOX/times" 2>/dev/null; do /bin/sleep 0.02; done
-    kill -INT -- "-$pid"
-    got=0; wait "$pid" || got=$?
-    [[ $got == 1 ]] || die "$got"; says 'step 1 is done; stopped here'
+    afresh; touch "$BOX/hold"
+    set -m; begin; set +m
+    until_said 'k8sworker1.*begins' "$BOX/times"
+    kill -INT -- "-$PID"
+    until_said 'stopping when' "$BOX/err"
+    rm "$BOX/hold"
+    ended_with 1; says 'step 1 is done; stopped here'
     ran 'k8sworker1 install' 'k8sworker1 verify --quiet'
-    code 0 rollout --stop-after 2; : >"$BOX/times"
+    code 0 rollout --stop-after 2
     # twice: at once, and the host goes on
-    "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & pid=$!
-    until grep -q 'k8sworker3.*begins' "$BOX/times"; do /bin/sleep 0.02; done
-    kill -TERM "$pid"; /bin/sleep 0.1; kill -TERM "$pid"
-    got=0; wait "$pid" || got=$?
-    [[ $got == 1 ]] || die "$got"; says 'stopped at once'
+    touch "$BOX/hold"
+    begin
+    until_said 'k8sworker3.*begins' "$BOX/times"
+    kill -TERM "$PID"
+    until_said 'stopping when' "$BOX/err"
+    kill -TERM "$PID"
+    ended_with 1; says 'stopped at once'
     flock -n "$FILE" true || die "what goes on holds the lock"
-    ! grep -q 'k8sworker3.*ends' "$BOX/times" || die "waited"
-    until grep -q 'k8sworker3.*ends' "$BOX/times"; do /bin/sleep 0.02; done
-    rm "$BOX/lasts"
+    rm "$BOX/hold"
+    until_said 'k8sworker3.*ends' "$BOX/times"
     code 0 rollout; says 'begun before'
 }
 
@@ -347,8 +356,8 @@ case_never_leaves_etcd_without_a_majority() {
     plan 'install k8setcd1,k8setcd2 - -'; code 6 rollout; untouched; says '1 of 3 members of etcd would serve meanwhile, 2 are needed'
     code 6 rollout --dry-run
     plan 'install k8setcd1,k8setcd2,k8setcd3 - -'; code 6 rollout --confirm 1; untouched
-    plan 'install k8setcd1 - -' 'reconfigure:certificates k8setcd2,k8setcd3 etcd etcd'; code 6 rollout; untouched; says 'step 2 is refused'
-    plan 'reconfigure:kubelet-config k8setcd2,k8setcd3 - -'; code 2 rollout --dry-run
+    plan 'install k8setcd1 - -' 'up k8setcd2,k8setcd3 etcd etcd'; code 6 rollout; untouched; says 'step 2 is refused'
+    plan 'reconfigure:certificates k8setcd2,k8setcd3 - -'; code 2 rollout --dry-run
     # taken down and not taken out, it still counts
     plan 'uninstall k8setcd3 - -' 'install k8setcd1 - -'; code 6 rollout; untouched; says 'step 2 is refused'
     plan 'member-remove k8setcd2,k8setcd3 - -'; code 6 rollout; untouched; says 'would leave at once'
@@ -421,20 +430,20 @@ case_a_host_that_refuses_ends_it() {
 }
 
 case_hosts_of_a_step_are_done_together() {
+    local n
     prepare
     plan 'install k8sworker1,k8sworker2,k8sworker3 - -' 'install k8svrrp1 - -'
-    echo 0.5 >"$BOX/lasts"
-    code 0 rollout
-    head -n 3 "$BOX/times" >"$BOX/got"
-    [[ $(grep -c begins "$BOX/got") == 3 ]] || die "one after the other: $(cat "$BOX/times")"
-    [[ $(sed -n 7p "$BOX/times") == 'k8svrrp1.isociel.com begins' ]] || die "the next step did not wait"
-    # two at once with one file: the second is refused
-    rm -f "$FILE.progress"; : >"$BOX/times"; echo 13 >"$BOX/lasts"
-    "$OP/rollout.sh" "$FILE" >/dev/null 2>&1 & local pid=$!
-    until grep -q begins "$BOX/times"; do /bin/sleep 0.05; done
+    touch "$BOX/hold"
+    begin
+    for n in 1 2 3; do until_said "k8sworker$n.*begins" "$BOX/times"; done
+    ! grep -q k8svrrp1 "$BOX/times" || die "the next step did not wait"
+    # a second one with the same file, meanwhile, is refused
     code 6 rollout; says 'another rollout.sh'
-    kill -KILL "$pid"
+    rm "$BOX/hold"
+    ended_with 0
+    ran_once "k8sworker[123]" 3; ran_once k8svrrp1 1
 }
+ran_once() { [[ $(grep -c "$1.*install" "$BOX/ran") == "$2" ]] || die "$1: $(cat "$BOX/ran")"; }
 
 case_what_is_yours_to_do_waits_for_you() {
     prepare

@@ -254,7 +254,8 @@ impl Planner<'_> {
             let down = if *action == Action::Install { hosts.iter().filter(is_down).count() } else { 0 };
             serving.balancers = Some((balancers.saturating_sub(down), balancers));
             let moves = |h: &&Arc<str>| self.touches(h, Class::Reload, "keepalived.service");
-            if *action == Action::Install && (down > 0 || hosts.iter().any(|h| moves(&h))) {
+            let leaves = matches!(action, Action::Uninstall | Action::Manual);
+            if leaves || (*action == Action::Install && (down > 0 || hosts.iter().any(|h| moves(&h)))) {
                 serving.gap_ms = serving.gap_ms.max(VIP_GAP_MS);
             }
         }
@@ -371,6 +372,7 @@ impl Planner<'_> {
 
     fn balancers(&mut self) {
         self.joining("load-balancer", &["etcd", "control-plane"]);
+        self.leaving_balancers();
         let own = |h: &Arc<str>| self.presence(h) == Presence::Changed && !self.is(h, "etcd");
         let changed: Vec<Arc<str>> = self.active("load-balancer").into_iter().filter(own).collect();
         let (busy, quiet): (Vec<_>, Vec<_>) = changed.into_iter().partition(|h| self.units.contains_key(h));
@@ -380,6 +382,28 @@ impl Planner<'_> {
         for host in busy {
             self.install(vec![host], &[Gate::Vip], &[Gate::Vip, Gate::Verify]);
         }
+    }
+
+    /// Before the others get their new bundles: they would no longer tell one that leaves who is master, and it would take
+    /// the VIP a second time.
+    fn leaving_balancers(&mut self) {
+        for host in self.retired() {
+            let was = self.hosts.get(&host).and_then(|h| h.old.clone()).unwrap_or_default();
+            if !was.has("load-balancer") {
+                continue;
+            }
+            if ["etcd", "control-plane", "worker"].iter().any(|role| was.has(role)) {
+                let note = "on the host: systemctl disable --now keepalived.service nginx.service; the VIP moves to another balancer";
+                self.step(Action::Manual, vec![host], &[Gate::Vip], &[Gate::Vip], note.to_owned());
+            } else {
+                let note = "the VIP moves to another balancer; what was there before khagen is put back";
+                self.step(Action::Uninstall, vec![host], &[Gate::Vip], &[Gate::Vip], note.to_owned());
+            }
+        }
+    }
+
+    fn retired(&self) -> Vec<Arc<str>> {
+        self.hosts.values().filter(|h| h.presence == Presence::Retired).map(|h| h.name.clone()).collect()
     }
 
     fn control_planes(&mut self) {
@@ -562,11 +586,12 @@ impl Planner<'_> {
 
     /// Hosts that leave: pods first, then what the cluster counts, then what was installed.
     fn leaving(&mut self) {
-        let retired: Vec<Arc<str>> =
-            self.hosts.values().filter(|h| h.presence == Presence::Retired).map(|h| h.name.clone()).collect();
-        for host in retired {
+        for host in self.retired() {
             let was = self.hosts.get(&host).and_then(|h| h.old.clone()).unwrap_or_default();
             let node = was.has("control-plane") || was.has("worker");
+            if was.has("load-balancer") && !was.has("etcd") && !node {
+                continue; // is gone already
+            }
             if node {
                 self.step(
                     Action::Drain,

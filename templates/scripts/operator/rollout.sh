@@ -9,7 +9,8 @@
 #
 #   --dry-run        print what is left to do, each command as it can be typed by hand; exit 2
 #   --from DIR       where the hosts' tarballs are (default: the folder that holds operator/)
-#   --wait SECONDS   how long a gate after a step may take (default 300)
+#   --wait SECONDS   how long a gate after a step may take (default 300); up.sh and reconfigure.sh
+#                    get it too
 #   --stop-after N   stop when step N is done
 #   --confirm N      step N, which is yours to do by hand, is done; or you mean it although etcd
 #                    has too few members to serve meanwhile. May be repeated
@@ -131,7 +132,7 @@ act() {
     case $STEP_ACTION in
         install) on_it "$bundle/install.sh" ;;
         up) on_it "$bundle/install.sh" && on_it "$bundle/up.sh --wait $WAIT" ;;
-        reconfigure:*) on_it "$bundle/reconfigure.sh ${STEP_ACTION#*:}" ;;
+        reconfigure:*) on_it "$bundle/reconfigure.sh ${STEP_ACTION#*:} --wait $WAIT" ;;
         uninstall) on_it "$bundle/uninstall.sh --yes" ;;
         drain) bastion kubectl --kubeconfig="$HERE/admin.conf" drain "${NODE[$1]}" --ignore-daemonsets --delete-emptydir-data "--timeout=${WAIT}s" ;;
         uncordon) bastion kubectl --kubeconfig="$HERE/admin.conf" uncordon "${NODE[$1]}" ;;

@@ -78,8 +78,8 @@ check_steps() {
 }
 # Done by a script of the host's bundle.
 on_hosts() { case $1 in install | up | uninstall | reconfigure:*) return 0 ;; esac; return 1; }
-# May it stop an etcd that runs on the host? The other procedures are Kubernetes' own.
-stops_etcd() { case $1 in install | up | uninstall | reconfigure:certificates) return 0 ;; esac; return 1; }
+# May it stop an etcd that runs on the host? The procedures of reconfigure.sh are Kubernetes' own.
+stops_etcd() { case $1 in install | up | uninstall) return 0 ;; esac; return 1; }
 # Counted from what FILE says of the members, whatever its gates are: who is touched does not serve meanwhile.
 check_majority() {
     local n fqdn members down=() touched serve all rest
