@@ -25,10 +25,30 @@ lay() {
     mv -f -T -- "$aside" "$2"
 }
 
-pids_of() { grep -l -x -F -e "${1:0:15}" /proc/[0-9]*/comm 2>/dev/null | cut -d / -f 3 | sort || :; }
+# pids_of COMPONENT: its processes, " 17 23 ". The kernel keeps 15 characters of a name.
+pids_of() {
+    local file name all=' '
+    for file in /proc/[0-9]*/comm; do
+        # one that has just ended is none of them
+        if read -r name 2>/dev/null <"$file" && [[ $name == "${1:0:15}" ]]; then
+            file=${file#/proc/}
+            all+="${file%/comm} "
+        fi
+    done
+    printf '%s' "$all"
+}
 PIDS=''             # of a component before it is changed
-is_gone() { [[ -z $(comm -12 <(printf '%s\n' "$PIDS") <(pids_of "$1")) ]]; }
-is_anew() { [[ -n $(comm -13 <(printf '%s\n' "$PIDS") <(pids_of "$1")) ]] && serves "$1"; }
+is_gone() {
+    local pid
+    for pid in $(pids_of "$1"); do if [[ $PIDS == *" $pid "* ]]; then return 1; fi; done
+}
+is_anew() {
+    local pid
+    for pid in $(pids_of "$1"); do
+        if [[ $PIDS != *" $pid "* ]]; then serves "$1"; return; fi
+    done
+    return 1
+}
 # flag COMPONENT NAME DEFAULT: of the manifest that is in place.
 flag() {
     local value

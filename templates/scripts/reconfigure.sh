@@ -82,6 +82,14 @@ settled() {
     rm -rf -- "$KEPT/$PROCEDURE/installed" "$KEPT/$PROCEDURE/receipt.json"
     say "what was there before is kept in $KEPT/$PROCEDURE"
 }
+sum_of() { local sum; sum=$(sha256sum -- "$1"); printf '%s' "${sum%% *}"; }
+# same_bytes A B: cmp's own failure is no answer.
+same_bytes() {
+    local code=0
+    cmp -s -- "$1" "$2" || code=$?
+    if [[ $code -gt 1 ]]; then finish 1 "cmp ended with $code"; fi
+    return "$code"
+}
 clean() { if [[ -n $WORK ]]; then rm -rf -- "$WORK"; fi; }
 work_folder() {
     WORK=$(mktemp -d)
@@ -149,8 +157,8 @@ control_plane() {
         path=$WORK/manifests/$name.yaml
         image=$(image_in "$path")
         [[ -n $image ]] || finish 1 "kubeadm made no manifest of $name"
-        if cmp -s -- "$path" "$MANIFESTS/$name.yaml"; then continue; fi
         [[ -f $MANIFESTS/$name.yaml ]] || finish 6 "$MANIFESTS/$name.yaml is missing: has up.sh ended?"
+        if same_bytes "$path" "$MANIFESTS/$name.yaml"; then continue; fi
         has=$(image_in "$MANIFESTS/$name.yaml")
         same_version "$name" "$(tag "$has")"
         changed+=("$name")
@@ -186,12 +194,13 @@ good_pair() {
     fi
 }
 certificates() {
-    local path mode owner group policy sha name new changed=() holders=()
+    local path mode owner group policy sha name new rows changed=() holders=()
+    rows=$(entries files path mode owner group policy sha256)
     while IFS='|' read -r path mode owner group policy sha; do
         if [[ $policy != create-once || $path != /etc/kubernetes/* ]]; then continue; fi
-        if there "$path" && [[ $(digest "$path") == "$sha" ]]; then continue; fi
+        if there "$path" && [[ $(sum_of "$path") == "$sha" ]]; then continue; fi
         new=$HERE/root$path
-        [[ -f $new && $(digest "$new") == "$sha" ]] || finish 4 "$new is missing, or not what MANIFEST.json says"
+        [[ -f $new && $(sum_of "$new") == "$sha" ]] || finish 4 "$new is missing, or not what MANIFEST.json says"
         changed+=("$path|$mode|$owner|$group")
         case $path in
             *.crt) good_pair "$path" "$(cat -- "$new")" "${new%.crt}.key" ;;
@@ -202,9 +211,11 @@ certificates() {
             /etc/kubernetes/controller-manager.conf) holders+=(kube-controller-manager) ;;
             /etc/kubernetes/scheduler.conf) holders+=(kube-scheduler) ;;
         esac
-    done < <(entries files path mode owner group policy sha256)
+    done <<<"$rows"
     if [[ ${#changed[@]} -eq 0 ]]; then nothing; fi
-    mapfile -t holders < <(printf '%s\n' "${holders[@]}" | sort -u | grep -e . || :)
+    rows=" ${holders[*]} "
+    holders=()
+    for name in $COMPONENTS; do if [[ $rows == *" $name "* ]]; then holders+=("$name"); fi; done
     for name in "${changed[@]}"; do
         if [[ -n $DRY ]]; then result "replace ${name%%|*}"; fi
     done
@@ -262,13 +273,14 @@ kubelet_healthy() {
         "${port:-10248}" 2>/dev/null | grep -e '^ok' >/dev/null
 }
 kubelet_config() {
-    local name options=() changed=()
+    local name rows options=() changed=()
     work_folder
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ -f $KUBELET/$name ]]; then cp -- "$KUBELET/$name" "$WORK/$name"; fi
     done
     [[ -f $KUBELET/config.yaml ]] || finish 6 "$KUBELET/config.yaml is missing: has up.sh ended?"
-    if entries files path | grep -e '^/etc/kubernetes/patches/' >/dev/null; then options+=(--patches /etc/kubernetes/patches); fi
+    rows=$(entries files path)
+    if [[ $'\n'$rows == *$'\n/etc/kubernetes/patches/'* ]]; then options+=(--patches /etc/kubernetes/patches); fi
     # Told to do nothing, kubeadm writes to our folder what it would write to kubelet's.
     touch -d @1 -- "$WORK/config.yaml"
     if ! KUBEADM_UPGRADE_DRYRUN_DIR=$WORK "$(tool kubeadm)" upgrade node phase kubelet-config --dry-run "${options[@]}" >"$WORK/printed" 2>"$WORK/errors"; then
@@ -277,7 +289,8 @@ kubelet_config() {
     fi
     if [[ $(stat -c %Y -- "$WORK/config.yaml") == 1 ]]; then finish 6 "this kubeadm does not write where it is told: it is older than 1.32"; fi
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
-        if [[ -f $WORK/$name ]] && ! cmp -s -- "$WORK/$name" "$KUBELET/$name"; then changed+=("$name"); fi
+        if [[ ! -f $WORK/$name ]]; then continue; fi
+        if [[ ! -f $KUBELET/$name ]] || ! same_bytes "$WORK/$name" "$KUBELET/$name"; then changed+=("$name"); fi
     done
     if [[ ${#changed[@]} -eq 0 ]]; then nothing; fi
     if [[ -n $DRY ]]; then
@@ -387,7 +400,7 @@ main() {
         say "an earlier run was cut off: this script would first put back what was there before it"
     fi
     [[ -f $RECEIPT ]] || finish 6 "nothing is installed yet: run $HERE/install.sh first"
-    if [[ $(receipt manifest) != "$(digest "$MANIFEST")" ]]; then
+    if [[ $(receipt manifest) != "$(sum_of "$MANIFEST")" ]]; then
         finish 4 "generation $(receipt generation) is installed, this folder is generation $(field generation): run its install.sh first"
     fi
     [[ -f /etc/kubernetes/kubelet.conf ]] || finish 6 "this node is not in the cluster yet: run up.sh"
