@@ -167,6 +167,12 @@ impl Browser {
         ));
     }
 
+    /// Draws the page anew, whether or not its scripts may run.
+    pub fn draw(&mut self) {
+        let clip = json!({"x": 0, "y": 0, "width": 1, "height": 1, "scale": 1});
+        self.call("Page.captureScreenshot", json!({"format": "png", "clip": clip}));
+    }
+
     /// Keeps a picture of the window, for a person to look at.
     pub fn picture(&mut self, to: &Path) {
         // Until what was scrolled to is there. The debugger's own wait: a page's scripts may be off.

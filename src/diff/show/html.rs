@@ -12,6 +12,7 @@ mod summary;
 mod tests;
 mod timeline;
 mod topology;
+mod trust;
 mod values;
 
 use std::fmt;

@@ -96,17 +96,19 @@ impl Names {
     /// A list of hosts; sorted, without doubles.
     pub fn list(&mut self, hosts: &[Arc<str>]) -> Hosts {
         let label = self.label(hosts);
+        let mut hosts = hosts.to_vec();
+        hosts.sort_by_cached_key(|h| natural(h));
         if hosts.len() <= IN_PLACE {
             let list = hosts.iter().map(|h| HostLink { name: h.clone(), id: self.id(h) }).collect();
             return Hosts { label, fold: hosts.len() > OPEN, list, set: None };
         }
-        let at = match self.known.get(hosts) {
+        let at = match self.known.get(&hosts) {
             Some(at) => *at,
             None => {
                 let at = self.sets.len();
                 let id = format!("{}-hosts-{}", self.key, at + 1);
-                self.sets.push(Set { id, label: label.clone(), hosts: hosts.to_vec() });
-                self.known.insert(hosts.to_vec(), at);
+                self.sets.push(Set { id, label: label.clone(), hosts: hosts.clone() });
+                self.known.insert(hosts, at);
                 at
             }
         };
@@ -168,7 +170,7 @@ impl Names {
             changes: changes.get(&*h.name).copied().unwrap_or(0),
             steps: steps.get(&*h.name).map(numbers).unwrap_or_default(),
         };
-        cluster.hosts.iter().map(row).collect()
+        in_order(&cluster.hosts).into_iter().map(row).collect()
     }
 }
 
@@ -178,6 +180,29 @@ pub fn plural(n: usize, role: &str) -> String {
         "etcd" => format!("{n} etcd {}", if n == 1 { "member" } else { "members" }),
         role => count(n, &role.replace('-', " ")),
     }
+}
+
+/// As a person counts: `w2` before `w10`. Numbers of the same size are compared by their digits.
+fn natural(name: &str) -> Vec<(usize, String)> {
+    let mut parts: Vec<(usize, String)> = Vec::new();
+    for c in name.chars() {
+        let digit = usize::from(c.is_ascii_digit());
+        match parts.last_mut() {
+            Some((length, part)) if (*length > 0) == (digit > 0) => {
+                *length += digit;
+                part.push(c);
+            }
+            _ => parts.push((digit, c.to_string())),
+        }
+    }
+    parts
+}
+
+/// Hosts as a person counts them, the operator's bundle last.
+pub fn in_order(hosts: &[HostDiff]) -> Vec<&HostDiff> {
+    let mut hosts: Vec<&HostDiff> = hosts.iter().collect();
+    hosts.sort_by_cached_key(|h| (&*h.name == OPERATOR, natural(&h.name)));
+    hosts
 }
 
 /// `all 3 hosts`, `both hosts`.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::changes::{Section, meaning};
 use super::names::{Hosts, Names, numbers};
 use super::rollout::pause;
-use crate::diff::change::{CertificateDates, Change, Class, ClusterDiff, Presence, What};
+use super::trust;
+use crate::diff::change::{Change, Class, ClusterDiff, Presence, What};
 use crate::diff::rollout::Action;
 use crate::diff::show::layout::count;
 use crate::snapshot::OPERATOR;
@@ -65,7 +66,7 @@ pub struct Tally {
 }
 
 /// Up to this many lines an answer has.
-const LINES: usize = 8;
+pub const LINES: usize = 8;
 
 pub fn summary(key: &str, cluster: &ClusterDiff, sections: &[Section], names: &mut Names) -> Summary {
     let class = cluster.changes.iter().map(Change::class).max();
@@ -81,7 +82,7 @@ pub fn summary(key: &str, cluster: &ClusterDiff, sections: &[Section], names: &m
         answers: vec![
             hosts(key, cluster, names),
             units(key, cluster, names),
-            trust(key, cluster, sections, names),
+            trust::trust(key, cluster, sections, names),
             grave(key, cluster, sections),
         ],
         tallies: tallies
@@ -134,7 +135,8 @@ fn leaving(cluster: &ClusterDiff) -> Vec<&Arc<str>> {
     hosts
 }
 
-fn entry(class: &'static str, what: String) -> Entry {
+/// A line with a word before it.
+pub fn entry(class: &'static str, what: String) -> Entry {
     Entry { class, what, note: String::new(), link: String::new(), hosts: None }
 }
 
@@ -163,7 +165,8 @@ fn hosts(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Answer {
             };
             Entry {
                 note: word.to_owned(),
-                hosts: (hosts.len() > 1).then(|| names.list(&hosts)),
+                hosts: (hosts.len() > 1)
+                    .then(|| Hosts { label: format!("list all {}", hosts.len()), ..names.list(&hosts) }),
                 link: if hosts.len() == 1 {
                     hosts.first().map(|h| names.id(h)).unwrap_or_default()
                 } else {
@@ -277,115 +280,6 @@ fn order(
     (first, format!("{word} {}{how}", numbers(&steps)), format!("{key}-step-{first}"))
 }
 
-fn trust(key: &str, cluster: &ClusterDiff, sections: &[Section], names: &mut Names) -> Answer {
-    let rows = &cluster.certificates;
-    let is = |ca: bool| rows.iter().filter(move |r| r.ca == ca);
-    let renewed =
-        |r: &&CertificateDates| matches!((&r.old_not_after, &r.new_not_after), (Some(a), Some(b)) if a != b);
-    let added = |r: &&CertificateDates| r.old_not_after.is_none();
-    let gone = |r: &&CertificateDates| r.new_not_after.is_none();
-    let mut lines = Vec::new();
-    // A CA with another key can have the same dates, so that its file's changes count, not only the dates.
-    let ca_files: BTreeSet<&str> = is(true).map(|r| r.file.as_str()).collect();
-    let ca_changes: BTreeSet<&str> = cluster
-        .changes
-        .iter()
-        .filter(|c| !c.minor && ca_files.contains(c.file.as_str()))
-        .map(|c| c.file.as_str())
-        .collect();
-    let trust = !ca_changes.is_empty() || is(true).any(|r| renewed(&r) || added(&r) || gone(&r));
-    for file in &ca_changes {
-        lines.push(Entry { note: "changes".to_owned(), ..entry("reissue", format!("CA {file}")) });
-    }
-    let dates = |rows: &[&CertificateDates]| {
-        let all: BTreeSet<&str> =
-            rows.iter().filter_map(|r| r.new_not_after.as_deref()).map(super::timeline::day).collect();
-        match (all.first(), all.last()) {
-            (Some(a), Some(b)) if a == b => format!("until {a}"),
-            (Some(a), Some(b)) => format!("until {a} to {b}"),
-            _ => String::new(),
-        }
-    };
-    let mut counts = Vec::new();
-    let link = |file: &str| {
-        let of = |s: &Section| s.files.iter().find(|f| f.title == file).map(|f| f.id.clone());
-        sections.iter().find_map(of).unwrap_or_default()
-    };
-    // One that is issued again has another serial number, whatever its dates are.
-    let mut issued = 0;
-    for change in cluster.changes.iter().filter(|c| !ca_files.contains(c.file.as_str())) {
-        if matches!(&change.what, What::Field { field, .. } if field.ends_with("serial")) {
-            issued += change.hosts.len();
-            lines.push(Entry {
-                note: format!("issued again on {}", names.label(&change.hosts)),
-                link: link(&change.file),
-                ..entry("", change.file.clone())
-            });
-        }
-    }
-    let found = lines.len();
-    if found > LINES {
-        lines.truncate(LINES);
-        lines.push(entry("", format!("and {} more files", found - LINES)));
-    }
-    if issued > 0 {
-        counts.push(format!("{issued} issued again"));
-    }
-    for (rows, word) in [
-        (is(false).filter(renewed).collect::<Vec<_>>(), "with another date"),
-        (is(false).filter(added).collect(), "new"),
-        (is(false).filter(gone).collect(), "gone"),
-    ] {
-        if !rows.is_empty() {
-            if issued == 0 || word != "with another date" {
-                counts.push(format!("{} {word}", rows.len()));
-            }
-            let what = format!("{} {word}", count(rows.len(), "certificate"));
-            lines.push(Entry { note: dates(&rows), ..entry("", what) });
-        }
-    }
-    let mut secrets: BTreeMap<&str, usize> = BTreeMap::new();
-    for change in &cluster.changes {
-        if let What::Secret { how, .. } = &change.what {
-            *secrets.entry(how).or_default() += change.hosts.len();
-        }
-    }
-    for (how, n) in secrets {
-        lines.push(Entry { note: how.to_owned(), ..entry("", count(n, "secret")) });
-    }
-    let first = is(false).filter(|r| r.new_not_after.is_some()).min_by_key(|r| r.new_not_after.clone());
-    if let Some(row) = first {
-        lines.push(Entry {
-            note: format!(
-                "{}: {} on {}",
-                row.new_not_after.as_deref().map(super::timeline::day).unwrap_or_default(),
-                row.file,
-                row.host
-            ),
-            link: names.id(&row.host),
-            ..entry("", "First to expire afterwards".to_owned())
-        });
-    }
-    if !cluster.issues.is_empty() {
-        lines.push(Entry {
-            note: "by the next build".to_owned(),
-            link: format!("{key}-issues"),
-            ..entry("", format!("{} to be issued", cluster.issues.len()))
-        });
-    }
-    Answer {
-        question: "Do certificates or trust change?",
-        headline: match (trust, counts.is_empty()) {
-            (true, _) => "Trust changes".to_owned(),
-            (false, true) => "No".to_owned(),
-            (false, false) => format!("Certificates: {}; trust stays", counts.join(", ")),
-        },
-        class: if trust { "recreate" } else { "" },
-        lines,
-        more: (!rows.is_empty()).then(|| (format!("{key}-certificates"), "The timeline")),
-    }
-}
-
 fn grave(key: &str, cluster: &ClusterDiff, sections: &[Section]) -> Answer {
     let mut lines: Vec<Entry> = Vec::new();
     if let [first, more @ ..] = cluster.rollout.refused.as_slice() {
@@ -422,6 +316,13 @@ fn grave(key: &str, cluster: &ClusterDiff, sections: &[Section]) -> Answer {
     if found > LINES {
         lines.truncate(LINES);
         lines.push(entry("", format!("and {} more", found - LINES)));
+    }
+    if found == 0 && !cluster.changes.is_empty() {
+        lines.push(Entry {
+            note: "No host leaves, and nothing changes that was settled when the cluster was made."
+                .to_owned(),
+            ..entry("", String::new())
+        });
     }
     Answer {
         question: "Is anything destructive or irreversible?",

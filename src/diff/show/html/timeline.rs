@@ -18,6 +18,8 @@ pub struct Timeline {
     pub id: String,
     /// What they are.
     pub title: &'static str,
+    /// What a row's hosts are.
+    pub of: &'static str,
     /// Marks on the axis.
     pub ticks: Vec<Tick>,
     /// Those with another date, first to end first.
@@ -72,13 +74,20 @@ pub fn day(date: &str) -> &str {
     date.split('T').next().unwrap_or(date)
 }
 
+/// A date with its time, for two of the same day.
+fn minute(date: &str) -> String {
+    date.replace('T', " ").replace('Z', "")
+}
+
 /// Leaves first, then CAs.
 pub fn timelines(key: &str, cluster: &ClusterDiff, names: &mut Names) -> Vec<Timeline> {
     [(false, "leaves", "Of hosts and clients"), (true, "authorities", "Authorities")]
         .into_iter()
         .filter_map(|(ca, id, title)| {
+            // A CA that many hosts have is told once, of the first.
+            let of = if ca { "First of its hosts" } else { "Hosts" };
             let all: Vec<&CertificateDates> = cluster.certificates.iter().filter(|c| c.ca == ca).collect();
-            (!all.is_empty()).then(|| timeline(format!("{key}-{id}"), title, &all, names))
+            (!all.is_empty()).then(|| timeline(format!("{key}-{id}"), title, of, &all, names))
         })
         .collect()
 }
@@ -109,7 +118,13 @@ fn group<'a>(all: &[&'a CertificateDates], length: usize) -> BTreeMap<Key<'a>, V
     groups
 }
 
-fn timeline(id: String, title: &'static str, all: &[&CertificateDates], names: &mut Names) -> Timeline {
+fn timeline(
+    id: String,
+    title: &'static str,
+    of: &'static str,
+    all: &[&CertificateDates],
+    names: &mut Names,
+) -> Timeline {
     // By day, else by month, else by year.
     let mut groups = group(all, 10);
     for length in [7, 4] {
@@ -136,6 +151,7 @@ fn timeline(id: String, title: &'static str, all: &[&CertificateDates], names: &
     Timeline {
         id,
         title,
+        of,
         ticks: axis.map(|a| a.ticks()).unwrap_or_default(),
         changed,
         same,
@@ -166,8 +182,15 @@ fn row(
             at: axis.zip(seconds(first)).map(|(a, t)| a.at(t)),
         })
     };
-    let old = mark(&|m| m.old_not_after.clone());
-    let new = mark(&|m| m.new_not_after.clone());
+    let mut old = mark(&|m| m.old_not_after.clone());
+    let mut new = mark(&|m| m.new_not_after.clone());
+    if let (Some(a), Some(b)) = (&mut old, &mut new)
+        && a.text == b.text
+        && a.exact != b.exact
+    {
+        // The same day, but not the same.
+        (a.text, b.text) = (minute(&a.exact), minute(&b.exact));
+    }
     let class = match (&old, &new) {
         (Some(a), Some(b)) if a.exact == b.exact => "same",
         (Some(a), Some(b)) if a.exact < b.exact => "longer",
@@ -198,7 +221,7 @@ impl Axis {
     fn new(times: &[i64]) -> Option<Axis> {
         const MONTH: i64 = 30 * 86_400;
         let (from, to) = (times.iter().min()?, times.iter().max()?);
-        let room = ((to - from) / 16).max(MONTH / 2);
+        let room = ((to - from) / 16).max(3 * MONTH);
         Some(Axis { from: from - room, to: to + room })
     }
 
@@ -208,7 +231,7 @@ impl Axis {
         format!("{}.{}", thousandths / 10, thousandths % 10)
     }
 
-    /// At most seven, at the beginning of months or years.
+    /// At most five, at the beginning of months or years, and not where the label would be cut.
     fn ticks(&self) -> Vec<Tick> {
         let month = |t: i64| {
             let date = OffsetDateTime::from_unix_timestamp(t).unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -217,13 +240,17 @@ impl Axis {
         let (first, last) = (month(self.from) + 1, month(self.to));
         let step = [1, 2, 3, 6, 12, 24, 60, 120, 240, 1200]
             .into_iter()
-            .find(|s| (last - first) / s < 7)
+            .find(|s| (last - first) / s < 5)
             .unwrap_or(12_000);
         (first..=last)
             .filter(|m| m % step == 0)
             .filter_map(|m| {
                 let (year, month) = (m.div_euclid(12), m.rem_euclid(12) + 1);
                 let time = seconds(&format!("{year:04}-{month:02}-01T00:00:00Z"))?;
+                let edge = (self.to - self.from) / 14;
+                if time < self.from + edge || time > self.to - edge {
+                    return None;
+                }
                 let label = if step % 12 == 0 { year.to_string() } else { format!("{year}-{month:02}") };
                 Some(Tick { at: self.at(time), label })
             })

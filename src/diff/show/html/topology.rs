@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::names::{Names, plural, state};
+use super::names::{Names, in_order, plural, state};
 use crate::diff::change::{ClusterDiff, HostDiff, Presence};
 use crate::snapshot::OPERATOR;
 
@@ -121,8 +121,9 @@ pub fn topology(cluster: &ClusterDiff, names: &Names) -> Topology {
         *y += ARROW;
     };
     let lane_of = |h: &HostDiff| LANES.iter().position(|(role, _)| h.roles.iter().any(|r| r == role));
+    let hosts = in_order(&cluster.hosts);
     let of = |at: usize| -> Vec<&HostDiff> {
-        cluster.hosts.iter().filter(|h| &*h.name != OPERATOR && lane_of(h) == Some(at)).collect()
+        hosts.iter().copied().filter(|h| &*h.name != OPERATOR && lane_of(h) == Some(at)).collect()
     };
     let [balancers, control, etcd, workers] = [of(0), of(1), of(2), of(3)];
     place(&mut picture, &mut y, "users of the API");
@@ -171,15 +172,16 @@ fn lane(picture: &mut Topology, y: &mut usize, role: &str, title: &str, hosts: &
     let top = *y;
     let (mut boxes, mut tiles) = (Vec::new(), Vec::new());
     let inner = if hosts.len() <= BOXES {
-        let rows = hosts.chunks(COLUMNS);
-        for (row, chunk) in rows.enumerate() {
+        // Five are three and two, not four and one.
+        let rows = hosts.len().div_ceil(COLUMNS);
+        let columns = hosts.len().div_ceil(rows);
+        for (row, chunk) in hosts.chunks(columns).enumerate() {
             let width = chunk.len() * BOX.0 + (chunk.len() - 1) * GAP;
             for (column, host) in chunk.iter().enumerate() {
                 let x = CENTER - width / 2 + column * (BOX.0 + GAP);
                 boxes.push(tile(host, role, x, top + PAD + row * (BOX.1 + GAP), names));
             }
         }
-        let rows = hosts.len().div_ceil(COLUMNS);
         rows * BOX.1 + (rows - 1) * GAP
     } else {
         let columns = (WIDTH - 2 * PAD) / PITCH;
