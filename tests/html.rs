@@ -246,6 +246,8 @@ fn searching(b: &mut Browser) {
     b.search("quota k8sworker1");
     assert_eq!(shown(b, ".change"), 0);
 
+    b.search("file:front-proxy-ca.crt");
+    assert_eq!(shown(b, ".dates"), 1, "no table is left with a head only");
     b.search("no such thing");
     assert_eq!(shown(b, ".file") + shown(b, "[data-kind=host]") + shown(b, ".step"), 0);
     assert_eq!(shown(b, "#nothing"), 1);

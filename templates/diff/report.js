@@ -57,6 +57,7 @@
       })),
       hosts: all(".topology .host").map((element) => ({ element, name: element.dataset.host.toLowerCase() })),
       groups: all(".gravity"),
+      tables: all("[id$='-certificates'] > .scroll, .unchanged"),
       kinds: { step: "step", host: "host", certificate: "certificate row", issue: "certificate to issue" },
     };
   };
@@ -104,6 +105,8 @@
       if (shown && kind === "host") hit.add(entry.host);
       if (shown && kind === "certificate" && active) entry.element.closest(".unchanged")?.setAttribute("open", "");
     }
+    // A table of which nothing is left would be a head without a body.
+    for (const table of index.tables) table.hidden = active && !table.querySelector(".item:not([hidden])");
     for (const [kind, word] of Object.entries(index.kinds)) told.push(...count(per[kind], word));
     for (const { element, name } of index.hosts) element.classList.toggle("dim", active && !hit.has(name));
     nothing.hidden = !active || told.length > 0;
