@@ -5,13 +5,14 @@
 set -euo pipefail
 TARGET=$1
 ORACLE=$2
+# shellcheck disable=SC1091 # the machine's
 . /etc/os-release
 
 packages=(systemd systemd-sysv dbus libpam-systemd udev iproute2 iputils-ping openssl nginx libnginx-mod-stream keepalived
     curl ca-certificates openssh-server openssh-client procps kmod conntrack ethtool iptables nftables socat containerd runc
     bsdutils mount util-linux)
 sources=/etc/apt/sources.list
-for file in "/etc/apt/sources.list.d/$ID.sources"; do if [[ -f $file ]]; then sources=$file; fi; done
+if [[ -f /etc/apt/sources.list.d/$ID.sources ]]; then sources=/etc/apt/sources.list.d/$ID.sources; fi
 
 mmdebstrap --mode=root --variant=minbase --quiet --include="$(IFS=,; printf '%s' "${packages[*]}")" \
     --aptopt='APT::Sandbox::User "root"' \
