@@ -1,9 +1,10 @@
 #!/bin/bash
-# Usage: uninstall.sh --dry-run | --yes
+# Usage: uninstall.sh --dry-run | --yes [--reset]
 #
 # Takes everything back that khagen installed on this host and puts back what was there before.
 # etcd's data is never deleted: it is renamed aside, beside its place. A node that has joined must
-# be reset first (kubeadm reset). Users that were created stay; so do logs and the bundle itself.
+# be reset first: --reset does it (kubeadm reset --force). Users that were created stay; so do logs
+# and the bundle itself.
 #
 # Exit codes: 0 done or nothing to do, 1 error, 2 a dry run found changes, 5 another host's or
 # cluster's bundle, 6 a precondition is not met (root, --yes, the node is still in the cluster),
@@ -15,6 +16,7 @@
 
 DRY=''
 YES=''
+RESET=''
 BACKUPS=()      # newest first
 
 collect() {
@@ -33,14 +35,21 @@ show() {
 
 main() {
     local data aside='' first node
-    case ${1-} in
-        --dry-run) DRY=yes ;;
-        --yes) YES=yes ;;
-        --help | -h) show_usage; finish 0 ;;
-        '') show_usage >&2; finish 6 "this takes the installation off this host: say --yes if you mean it" ;;
-        *) show_usage >&2; finish 64 ;;
-    esac
-    if [[ $# -gt 1 ]]; then show_usage >&2; finish 64; fi
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --dry-run) DRY=yes ;;
+            --yes) YES=yes ;;
+            --reset) RESET=yes ;;
+            --help | -h) show_usage; finish 0 ;;
+            *) show_usage >&2; finish 64 ;;
+        esac
+        shift
+    done
+    if [[ -n $DRY && -n $YES ]]; then show_usage >&2; finish 64; fi
+    if [[ -z $DRY$YES ]]; then
+        show_usage >&2
+        finish 6 "this takes the installation off this host: say --yes if you mean it"
+    fi
     need_root
     check_belongs
     if [[ -n $YES ]]; then
@@ -52,9 +61,15 @@ main() {
     fi
     if [[ ! -f $RECEIPT ]]; then finish 0 "nothing is installed here: nothing to do"; fi
     MANIFEST=$STATE/installed/MANIFEST.json
-    if [[ -f /etc/kubernetes/kubelet.conf ]]; then
+    if [[ -f /etc/kubernetes/kubelet.conf && -z $RESET ]]; then
         node=$(field nodeName)
-        finish 6 "this node is in the cluster: at the bastion 'kubectl drain' and 'kubectl delete node $node', then here 'kubeadm reset', then this again"
+        finish 6 "this node is in the cluster: at the bastion 'kubectl drain' and 'kubectl delete node $node', then here this again with --reset"
+    fi
+    if [[ -f /etc/kubernetes/kubelet.conf && -n $YES ]]; then
+        say "kubeadm reset"
+        if ! "$(tool kubeadm)" reset --force 2>&1 | tee -a "$LOG" >&2; then
+            finish 1 "kubeadm reset failed (its reason is above). Cure it and run this again"
+        fi
     fi
     chain collect
     if has roles etcd; then
@@ -67,6 +82,7 @@ main() {
         fi
     fi
     if [[ -n $DRY ]]; then
+        if [[ -f /etc/kubernetes/kubelet.conf ]]; then result "kubeadm reset --force"; fi
         if [[ -n $aside ]]; then result "rename $data to $aside"; fi
         show
         finish 2 "dry run: nothing was written"

@@ -133,7 +133,7 @@ act() {
         install) on_it "$bundle/install.sh" ;;
         up) on_it "$bundle/install.sh" && on_it "$bundle/up.sh --wait $WAIT" ;;
         reconfigure:*) on_it "$bundle/reconfigure.sh ${STEP_ACTION#*:} --wait $WAIT" ;;
-        uninstall) on_it "$bundle/uninstall.sh --yes" ;;
+        uninstall) on_it "$bundle/uninstall.sh --yes --reset" ;;
         drain) bastion kubectl --kubeconfig="$HERE/admin.conf" drain "${NODE[$1]}" --ignore-daemonsets --delete-emptydir-data "--timeout=${WAIT}s" ;;
         uncordon) bastion kubectl --kubeconfig="$HERE/admin.conf" uncordon "${NODE[$1]}" ;;
         delete-node) bastion kubectl --kubeconfig="$HERE/admin.conf" delete node "${NODE[$1]}" --ignore-not-found ;;
