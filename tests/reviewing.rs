@@ -86,7 +86,10 @@ fn a_reviewed_change_passes_and_is_told() {
         let out = walk(&recipe(heading), &work);
         assert!(out.status.success(), "{heading}\n{}{}", text(&out.stdout), text(&out.stderr));
         let comment = fs::read_to_string(work.join("comment.md")).expect("a comment");
-        assert!(comment.contains("ETCD_HEARTBEAT_INTERVAL") && comment.contains("k8setcd3.isociel.com"), "{comment}");
+        assert!(
+            comment.contains("ETCD_HEARTBEAT_INTERVAL") && comment.contains("k8setcd3.isociel.com"),
+            "{comment}"
+        );
         assert!(fs::metadata(work.join("report.html")).expect("a report").len() > 1000);
         let sarif = fs::read_to_string(work.join("findings.sarif")).expect("findings");
         assert!(serde_json::from_str::<serde_json::Value>(&sarif).is_ok());
@@ -121,6 +124,7 @@ fn what_must_be_issued_is_told() {
     assert_eq!(out.status.code(), Some(6));
     let said = text(&out.stderr);
     assert!(said.contains("apiserver/k8smaster1.isociel.com: SAN api.example.com added"), "{said}");
-    let status = Command::new("git").args(["status", "--porcelain"]).current_dir(&work).output().expect("git");
+    let status =
+        Command::new("git").args(["status", "--porcelain"]).current_dir(&work).output().expect("git");
     assert!(status.stdout.is_empty(), "{}", text(&status.stdout));
 }

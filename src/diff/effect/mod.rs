@@ -124,3 +124,83 @@ fn units(place: &Place<'_>) -> Vec<Effect> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(path: &str, old: Option<&str>, new: Option<&str>) -> What {
+        What::Field { field: path.to_owned(), old: old.map(str::to_owned), new: new.map(str::to_owned) }
+    }
+
+    /// Rules for changes that no edit of an inventory makes by itself; the others are in the goldens of tests/pairs.
+    #[test]
+    fn rules_that_no_golden_shows() {
+        let changed = |path: &str| field(path, Some("a"), Some("b"));
+        let text = || What::Text { patch: String::new(), added: 1, removed: 1 };
+        let secret = || What::Secret {
+            secret: "ca/kubernetes".to_owned(),
+            how: "re-keyed".to_owned(),
+            old: "a".to_owned(),
+            new: "b".to_owned(),
+        };
+        for (file, what, rule, class) in [
+            ("/etc/etcd/etcd.env", changed("ETCD_NAME"), "etcd-name", Class::Recreate),
+            (
+                "/etc/etcd/pki/etcd-ca.crt",
+                field("certificate 2 > key", None, Some("b")),
+                "etcd-ca-more",
+                Class::Reissue,
+            ),
+            (
+                "/etc/etcd/pki/etcd-ca.crt",
+                field("certificate 2 > key", Some("a"), None),
+                "etcd-ca-fewer",
+                Class::Reissue,
+            ),
+            ("/etc/etcd/pki/etcd-ca.crt", changed("notAfter"), "etcd-ca-renewed", Class::Reissue),
+            ("/etc/etcd/pki/etcd-ca.crt", changed("key"), "etcd-ca", Class::Recreate),
+            ("/etc/kubernetes/pki/ca.key", secret(), "kubernetes-ca", Class::Recreate),
+            ("/etc/kubernetes/pki/ca.crt", changed("notAfter"), "kubernetes-ca-renewed", Class::Reissue),
+            (
+                "/etc/kubernetes/pki/etcd/etcd-ca.crt",
+                changed("key"),
+                "control-plane-etcd-ca",
+                Class::Recreate,
+            ),
+            (
+                "/etc/kubernetes/kubeadm-cluster.yaml",
+                changed("ClusterConfiguration.dns.imageTag"),
+                "kubeadm-dns",
+                Class::Reconfigure,
+            ),
+            (
+                "/etc/kubernetes/patches/kube-apiserver0+merge.yaml",
+                text(),
+                "static-pod-patch",
+                Class::Reconfigure,
+            ),
+            ("/etc/keepalived/check-api", text(), "keepalived-scripts", Class::None),
+            ("/etc/modules-load.d/khagen.conf", changed("br_netfilter"), "modules", Class::Reload),
+            ("/etc/crictl.yaml", changed("timeout"), "crictl", Class::None),
+            (
+                "/etc/containerd/certs.d/docker.io/hosts.toml",
+                changed("server"),
+                "containerd-pulls",
+                Class::None,
+            ),
+        ] {
+            let head = Head::default();
+            let found = effects(&Place { file, policy: "managed", head: &head }, &what);
+            assert_eq!((found[0].rule, found[0].class), (rule, class), "{file} {what:?}");
+        }
+    }
+
+    /// What no rule and no unit knows is said to change nothing that khagen knows of.
+    #[test]
+    fn a_file_that_nobody_reads() {
+        let head = Head::default();
+        let place = Place { file: "/etc/motd", policy: "managed", head: &head };
+        assert_eq!(effects(&place, &What::FileRemoved { policy: "managed".to_owned() })[0].rule, "unread");
+    }
+}
