@@ -68,8 +68,9 @@ unit_do() {
 put_file() {
     local aside
     aside=$(aside_of "$2")
-    rm -f -- "$aside" && mkdir -p -- "${2%/*}" || return 1
-    if [[ ! -L $2 && $1 -ef $2 ]]; then return 0; fi
+    if there "$aside"; then rm -f -- "$aside" || return 1; fi
+    if [[ ! -d ${2%/*} ]]; then mkdir -p -- "${2%/*}" || return 1; fi
+    if [[ ! -L $1 && ! -L $2 && $1 -ef $2 ]]; then return 0; fi
     if ! cp -a -l -T -- "$1" "$aside" 2>/dev/null; then
         rm -f -- "$aside"
         cp -a -T -- "$1" "$aside" || return 1
@@ -182,7 +183,9 @@ sweep() {
     for path in "$STATE"/backups/*; do
         if [[ -d $path && " ${kept[*]} " != *" ${path##*/} "* ]]; then rm -rf -- "$path" || return 1; fi
     done
-    rm -rf -- "$STATE/stage" "$STATE/installed.new" "$RECEIPT.new" "$PENDING.new"
+    for path in "$STATE/stage" "$STATE/installed.new" "$RECEIPT.new" "$PENDING.new"; do
+        if there "$path"; then rm -rf -- "$path" || return 1; fi
+    done
 }
 keep() { kept+=("$1"); }
 
@@ -229,7 +232,7 @@ recover() {
         say "an earlier run was cut off; putting back what was there before it"
         put_back "$name" || finish 1
     fi
-    rm -f -- "$MOVING"
+    if [[ -f $MOVING ]]; then rm -f -- "$MOVING"; fi
     sweep
 }
 

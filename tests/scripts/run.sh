@@ -68,12 +68,18 @@ WORK=$2
 BOX=$WORK/mnt
 mount -t tmpfs tmpfs "$BOX"
 cp -a "$WORK/scripts" "$BOX/scripts"
+# the host's disk: a file system of its own, which a case may fill or make read-only
+mkdir "$BOX/disk"
+mount -t tmpfs tmpfs "$BOX/disk"
+ln -s disk/upper "$BOX/upper"
+ln -s disk/work "$BOX/work"
 for dir in etc usr/local var/lib var/log; do
-    mkdir -p "$BOX/upper/$dir" "$BOX/work/$dir"
-    mount -t overlay -o "lowerdir=/$dir,upperdir=$BOX/upper/$dir,workdir=$BOX/work/$dir" overlay "/$dir"
+    mkdir -p "$BOX/disk/upper/$dir" "$BOX/disk/work/$dir"
+    mount -t overlay -o "lowerdir=/$dir,upperdir=$BOX/disk/upper/$dir,workdir=$BOX/disk/work/$dir" overlay "/$dir"
 done
 # SC1091: the files are beside this one
 source "$TESTS/fixture.sh"
+source "$TESTS/faults.sh"
 for file in "$TESTS"/cases/*.sh; do source "$file"; done
 prepare_host
 set -x
