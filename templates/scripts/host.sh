@@ -11,7 +11,7 @@ open_log() {
 }
 # One script at a time. The lock is not taken in a dry run, which writes nothing.
 take_lock() {
-    local mode
+    local mode code=0
     if ! mkdir -p -- "$STATE/backups" || ! : 2>/dev/null >>"$STATE/lock"; then
         finish 1 "cannot write to $STATE (is the file system full, or read-only?); nothing was changed"
     fi
@@ -19,7 +19,12 @@ take_lock() {
     mode=$(stat -c %a -- "$STATE")
     if [[ $mode == 700 ]]; then chmod 0711 -- "$STATE"; fi
     exec 9>>"$STATE/lock"
-    flock -n 9 || finish 6 "another khagen script is at work on this host: wait until it ends"
+    flock -n 9 || code=$?
+    case $code in
+        0) ;;
+        1) finish 6 "another khagen script is at work on this host: wait until it ends" ;;
+        *) finish 1 "flock ended with $code" ;;
+    esac
 }
 receipt() { if [[ -f $RECEIPT ]]; then MANIFEST=$RECEIPT field "$1"; fi; }
 # digest FILE: sets DIGEST.

@@ -161,6 +161,7 @@ plan() {
         is=$(stat -L -c '%04a %U %G' -- "$path")
         if [[ $is != "$mode $owner $group" ]]; then ACTIONS+=("chmod|$path|$mode|$owner|$group|directory"); fi
     done
+    look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
@@ -308,14 +309,15 @@ validate() {
     rm -rf -- "$STAGE"
     case $code in
         0) ;;
-        3) say "no overlay can be mounted here: the daemons read their files once these are in place, before any restart"
+        77) say "no overlay can be mounted here: the daemons read their files once these are in place, before any restart"
             READ_LATE=yes ;;
-        *) finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched" ;;
+        78) finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched" ;;
+        *) finish 1 "unshare ended with $code; nothing was touched" ;;
     esac
 }
 read_staged() {
-    lay_over "$1" || return 3
-    readers
+    lay_over "$1" || return 77
+    readers || return 78
 }
 # Every file system below these places is laid over on its own: an overlay does not see into what is mounted there.
 lay_over() {
@@ -560,6 +562,7 @@ apply() {
 # The units hold for a moment, and no file differs any more.
 check_result() {
     local entry unit start state sub tries path mode owner group policy sha
+    look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
