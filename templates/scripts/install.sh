@@ -435,7 +435,7 @@ back_up() {
 # This generation's units and the former one's.
 all_units() {
     {
-        entries units unit
+        entries units unit || return 1
         if [[ -f $STATE/installed/MANIFEST.json ]]; then MANIFEST=$STATE/installed/MANIFEST.json entries units unit; fi
     } | sort -u
 }

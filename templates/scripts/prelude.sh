@@ -93,8 +93,9 @@ entries() {
 
 # lines ARRAY COMMAND...: the command's output, one line an element. Its failure is ours, which that of <(COMMAND) is not.
 lines() {
-    mapfile -t "$1" < <("${@:2}")
-    wait "$!"
+    local lines_text
+    lines_text=$("${@:2}") || return 1
+    mapfile -t "$1" < <(if [[ -n $lines_text ]]; then printf '%s\n' "$lines_text"; fi)
 }
 # has LIST VALUE: is VALUE one of the manifest's LIST?
 has() {
