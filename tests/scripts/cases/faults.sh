@@ -230,7 +230,7 @@ dry() {
     # BOX: where the stub of systemctl keeps its state
     ! grep -v -E ' = -1 |unfinished|\(AT_FDCWD, "'"$BOX"'/|"/dev/(null|tty)"|open(at)?\([^|]*O_RDONLY(\|O_[A-BD-Z][A-Z_]*)*\)? ' "$BOX/trace" | grep -E '^[0-9]+ +[a-z]' | grep -v -E 'O_RDONLY(\)|\|O_(CLOEXEC|NONBLOCK|DIRECTORY|NOFOLLOW|NOCTTY|LARGEFILE|PATH|NOATIME))+' || die "$* wrote"
 }
-case_dry_runs_write_nothing() {
+case_faults_dry_runs_write_nothing() {
     bundle "$BOX/b1" 1
     bundle "$BOX/b2" 2
     set +x
