@@ -1,4 +1,19 @@
 # ---- compare: how a file on the host differs from the manifest ----
+declare -A SUM=() IS=()         # of the files that are there: path to digest, and to "MODE OWNER GROUP"
+# look: what is at the manifest's paths now.
+look() {
+    local entry path all=() said=()
+    SUM=() IS=()
+    for entry in "${FILES[@]}"; do
+        path=${entry%%|*}
+        if [[ -f $path && ! -L $path ]]; then all+=("$path"); fi
+    done
+    if [[ ${#all[@]} -eq 0 ]]; then return 0; fi
+    lines said sha256sum -- "${all[@]}"
+    for entry in "${said[@]}"; do SUM[${entry#*  }]=${entry%% *}; done
+    lines said stat -c '%n|%04a %U %G' -- "${all[@]}"
+    for entry in "${said[@]}"; do IS[${entry%%|*}]=${entry#*|}; done
+}
 # The manifest's entries, their values separated by "|".
 load_manifest() {
     lines DIRECTORIES entries directories path mode owner group
@@ -18,7 +33,7 @@ markers_ok() {
         END { print (begins == ends && begins <= 1 && !bad) ? "yes" : "no" }' "$1"
 }
 
-# file_action PATH MODE OWNER GROUP POLICY SHA256: sets ACTION to what would make PATH as the manifest
+# After look: file_action PATH MODE OWNER GROUP POLICY SHA256: sets ACTION to what would make PATH as the manifest
 # says (create, replace, chmod, edit, remove), or to nothing.
 file_action() {
     local path=$1 mode=$2 owner=$3 group=$4 policy=$5 sha=$6 is cluster
@@ -31,11 +46,9 @@ file_action() {
             elif [[ -L $path || ! -f $path ]]; then
                 ACTION='replace'
             else
-                digest "$path"
-                is=$(stat -c '%04a %U %G' -- "$path")
-                if [[ $DIGEST != "$sha" ]]; then
+                if [[ ${SUM[$path]} != "$sha" ]]; then
                     ACTION='replace'
-                elif [[ $is != "$mode $owner $group" ]]; then
+                elif [[ ${IS[$path]} != "$mode $owner $group" ]]; then
                     ACTION='chmod'
                 fi
             fi ;;

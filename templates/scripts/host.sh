@@ -11,7 +11,7 @@ open_log() {
 }
 # One script at a time. The lock is not taken in a dry run, which writes nothing.
 take_lock() {
-    local mode
+    local mode code=0
     if ! mkdir -p -- "$STATE/backups" || ! : 2>/dev/null >>"$STATE/lock"; then
         finish 1 "cannot write to $STATE (is the file system full, or read-only?); nothing was changed"
     fi
@@ -19,7 +19,12 @@ take_lock() {
     mode=$(stat -c %a -- "$STATE")
     if [[ $mode == 700 ]]; then chmod 0711 -- "$STATE"; fi
     exec 9>>"$STATE/lock"
-    flock -n 9 || finish 6 "another khagen script is at work on this host: wait until it ends"
+    flock -n 9 || code=$?
+    case $code in
+        0) ;;
+        1) finish 6 "another khagen script is at work on this host: wait until it ends" ;;
+        *) finish 1 "flock ended with $code" ;;
+    esac
 }
 receipt() { if [[ -f $RECEIPT ]]; then MANIFEST=$RECEIPT field "$1"; fi; }
 # digest FILE: sets DIGEST.
@@ -68,8 +73,9 @@ unit_do() {
 put_file() {
     local aside
     aside=$(aside_of "$2")
-    rm -f -- "$aside" && mkdir -p -- "${2%/*}" || return 1
-    if [[ ! -L $2 && $1 -ef $2 ]]; then return 0; fi
+    if there "$aside"; then rm -f -- "$aside" || return 1; fi
+    if [[ ! -d ${2%/*} ]]; then mkdir -p -- "${2%/*}" || return 1; fi
+    if [[ ! -L $1 && ! -L $2 && $1 -ef $2 ]]; then return 0; fi
     if ! cp -a -l -T -- "$1" "$aside" 2>/dev/null; then
         rm -f -- "$aside"
         cp -a -T -- "$1" "$aside" || return 1
@@ -182,7 +188,9 @@ sweep() {
     for path in "$STATE"/backups/*; do
         if [[ -d $path && " ${kept[*]} " != *" ${path##*/} "* ]]; then rm -rf -- "$path" || return 1; fi
     done
-    rm -rf -- "$STATE/stage" "$STATE/installed.new" "$RECEIPT.new" "$PENDING.new"
+    for path in "$STATE/stage" "$STATE/installed.new" "$RECEIPT.new" "$PENDING.new"; do
+        if there "$path"; then rm -rf -- "$path" || return 1; fi
+    done
 }
 keep() { kept+=("$1"); }
 
@@ -229,7 +237,7 @@ recover() {
         say "an earlier run was cut off; putting back what was there before it"
         put_back "$name" || finish 1
     fi
-    rm -f -- "$MOVING"
+    if [[ -f $MOVING ]]; then rm -f -- "$MOVING"; fi
     sweep
 }
 

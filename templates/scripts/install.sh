@@ -161,6 +161,7 @@ plan() {
         is=$(stat -L -c '%04a %U %G' -- "$path")
         if [[ $is != "$mode $owner $group" ]]; then ACTIONS+=("chmod|$path|$mode|$owner|$group|directory"); fi
     done
+    look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
@@ -286,13 +287,21 @@ show_plan() {
 # In a mount namespace of our own, the staged files lie over /etc and /usr, and all that the daemons
 # write while they read (logs, pid files, users) goes to a file system in memory; nothing outside it changes.
 validate() {
-    local entry path mode policy script code=0
+    local entry path mode policy script code=0 staged=()
+    local -A modes=()
     rm -rf -- "$STAGE"
     mkdir -p -- "$STAGE/low/etc" "$STAGE/low/usr" "$STAGE/tmp"
     chmod 0755 -- "$STAGE" "$STAGE/low" "$STAGE/low/etc" "$STAGE/low/usr"
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode _ _ policy _ <<<"$entry"
-        if [[ $policy == managed && $path =~ ^/(etc|usr)/ ]]; then install -D -m "$mode" -- "root$path" "$STAGE/low$path"; fi
+        if [[ $policy != managed || ! $path =~ ^/(etc|usr)/ ]]; then continue; fi
+        staged+=("${path#/}")
+        modes[$mode]+="${path#/} "      # no path has a blank in it
+    done
+    if [[ ${#staged[@]} -gt 0 ]]; then (cd root && cp --parents -t "$STAGE/low" -- "${staged[@]}"); fi
+    for mode in "${!modes[@]}"; do
+        read -r -a staged <<<"${modes[$mode]}"
+        (cd "$STAGE/low" && chmod "$mode" -- "${staged[@]}")
     done
     find "$STAGE/low" -type d -exec chmod 0755 {} +
     script=$(declare -f read_staged lay_over readers read_units)
@@ -300,18 +309,19 @@ validate() {
     rm -rf -- "$STAGE"
     case $code in
         0) ;;
-        3) say "no overlay can be mounted here: the daemons read their files once these are in place, before any restart"
+        77) say "no overlay can be mounted here: the daemons read their files once these are in place, before any restart"
             READ_LATE=yes ;;
-        *) finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched" ;;
+        78) finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched" ;;
+        *) finish 1 "unshare ended with $code; nothing was touched" ;;
     esac
 }
 read_staged() {
-    lay_over "$1" || return 3
-    readers
+    lay_over "$1" || return 77
+    readers || return 78
 }
 # Every file system below these places is laid over on its own: an overlay does not see into what is mounted there.
 lay_over() {
-    local top n=0 low tops=()
+    local top n=0 low mount tops=() places=() options=()
     mount -t tmpfs -o mode=0755 tmpfs "$1/tmp" || return 1
     mkdir "$1/tmp/host" "$1/tmp/low" || return 1
     mount --bind "$1/low" "$1/tmp/low" || return 1
@@ -330,7 +340,12 @@ lay_over() {
         low=host$top
         if [[ -d low$top ]]; then low=low$top:$low; fi
         mkdir "up.$n" "work.$n" && chmod --reference="$top" "up.$n" || return 1
-        mount -t overlay -o "lowerdir=$low,upperdir=up.$n,workdir=work.$n" overlay "$top" || return 1
+        places+=("$top") options+=("lowerdir=$low,upperdir=up.$n,workdir=work.$n")
+    done
+    # all made ready before the first: in between, what is mounted further down is out of sight
+    mount=$(command -v mount)
+    for n in "${!places[@]}"; do
+        "host$mount" -t overlay -o "${options[$n]}" overlay "${places[$n]}" || return 1
     done
     cd low || return 1
 }
@@ -377,7 +392,7 @@ read_units() {
 
 # Everything that is about to be touched, bytes, modes, owners and unit state, under backups/<generation>.
 back_up() {
-    local entry action path policy unit done_to saved was n=0
+    local entry action path policy unit done_to saved was n=0 saving=()
     local -A seen=()
     BACKUP=$GENERATION
     while [[ -e $STATE/backups/$BACKUP ]]; do n=$((n + 1)); BACKUP=$GENERATION.$n; done
@@ -394,8 +409,7 @@ back_up() {
             was=$(stat -c '%04a|%u|%g' -- "$path")
             remember "dir|$path|$was"
         elif there "$path"; then
-            mkdir -p -- "$saved/files${path%/*}"
-            cp -a -T -- "$path" "$saved/files$path"
+            saving+=("${path#/}")
             remember "file|$path"
         elif [[ $action == mkdir ]]; then
             remember "nodir|$path"
@@ -403,6 +417,7 @@ back_up() {
             remember "none|$path"
         fi
     done
+    if [[ ${#saving[@]} -gt 0 ]]; then (cd / && cp -a --parents -t "$saved/files" -- "${saving[@]}"); fi
     lines was all_units
     for unit in "${was[@]}"; do
         done_to=-
@@ -420,7 +435,7 @@ back_up() {
 # This generation's units and the former one's.
 all_units() {
     {
-        entries units unit
+        entries units unit || return 1
         if [[ -f $STATE/installed/MANIFEST.json ]]; then MANIFEST=$STATE/installed/MANIFEST.json entries units unit; fi
     } | sort -u
 }
@@ -455,10 +470,8 @@ with_block() {
 put_in_place() {
     local aside
     aside=$(aside_of "$2")
-    rm -f -- "$aside"
-    cp -- "$1" "$aside"
-    chown -- "$4:$5" "$aside"
-    chmod -- "$3" "$aside"
+    # it replaces what a run that was cut off has left there
+    install -m "$3" -o "$4" -g "$5" -T -- "$1" "$aside"
     mv -f -T -- "$aside" "$2"
 }
 
@@ -470,7 +483,7 @@ undo() {
 
 apply_one() {
     local action=$1 path=$2 mode=$3 owner=$4 group=$5 policy=$6 block='' before=/dev/null aside
-    (umask 022 && mkdir -p -- "${path%/*}")
+    if [[ ! -d ${path%/*} ]]; then (umask 022 && mkdir -p -- "${path%/*}"); fi
     case $action:$policy in
         mkdir:* | chmod:directory)
             (umask 022 && mkdir -p -- "$path")
@@ -549,6 +562,7 @@ apply() {
 # The units hold for a moment, and no file differs any more.
 check_result() {
     local entry unit start state sub tries path mode owner group policy sha
+    look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
@@ -575,12 +589,13 @@ check_result() {
 }
 
 write_receipt() {
-    local new=$STATE/installed.new name cluster_id host now
+    local new=$STATE/installed.new name cluster_id host now own=()
     rm -rf -- "$new"
     mkdir -p -- "$new"
     for name in MANIFEST.json README.md up.sh verify.sh rollback.sh uninstall.sh; do
-        if [[ -f $name ]]; then cp -- "$name" "$new/$name"; fi
+        if [[ -f $name ]]; then own+=("$name"); fi
     done
+    cp -t "$new" -- "${own[@]}"
     chmod 0700 -- "$new"/*.sh
     rm -rf -- "$STATE/installed"
     mv -T -- "$new" "$STATE/installed"

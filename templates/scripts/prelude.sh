@@ -10,7 +10,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 ME=${0##*/}
-HERE=$(cd -- "$(dirname -- "$0")" && pwd -P)
+HERE=.
+case $0 in */*) HERE=${0%/*}/ ;; esac
+HERE=$(cd -- "$HERE" && pwd -P)
 MANIFEST=$HERE/MANIFEST.json
 LOG=''      # set by scripts that keep a log; it gets what say and result get, never a secret
 UNDO=''     # a function that puts things back when the script ends early
@@ -44,10 +46,28 @@ result() { printf '%s\n' "$*"; logged "$*"; }
 
 # field KEY, list KEY, entries SECTION KEY...: read MANIFEST.json, which khagen writes one entry a line.
 field() {
-    sed -n -e "s/^\"$1\": \"\\(.*\\)\",\\{0,1\\}\$/\\1/p" -e "s/^\"$1\": \\([0-9a-z]*\\),\\{0,1\\}\$/\\1/p" "$MANIFEST"
+    local line value
+    while IFS= read -r line; do
+        if [[ $line != "\"$1\": "* ]]; then continue; fi
+        value=${line#*: }
+        value=${value%,}
+        if [[ $value == '"'*'"' ]]; then value=${value#'"'} value=${value%'"'}; elif [[ $value == *[!0-9a-z]* ]]; then value=''; fi
+        printf '%s' "$value"
+        break
+    done <"$MANIFEST"
 }
 list() {
-    sed -n "s/^\"$1\": \\[\\(.*\\)\\],\\{0,1\\}\$/\\1/p" "$MANIFEST" | tr ',' '\n' | sed -e 's/^ *"//' -e 's/" *$//' -e '/^ *$/d'
+    local line value values
+    while IFS= read -r line; do
+        if [[ $line != "\"$1\": ["*']'* ]]; then continue; fi
+        line=${line#*: [}
+        IFS=, read -r -a values <<<"${line%]*}"
+        for value in "${values[@]}"; do
+            value=${value#*'"'}
+            printf '%s\n' "${value%'"'*}"
+        done
+        break
+    done <"$MANIFEST"
 }
 # Prints one line an entry, the values separated by "|" (which no value contains), lists by blanks.
 entries() {
@@ -73,8 +93,9 @@ entries() {
 
 # lines ARRAY COMMAND...: the command's output, one line an element. Its failure is ours, which that of <(COMMAND) is not.
 lines() {
-    mapfile -t "$1" < <("${@:2}")
-    wait "$!"
+    local lines_text
+    lines_text=$("${@:2}") || return 1
+    mapfile -t "$1" < <(if [[ -n $lines_text ]]; then printf '%s\n' "$lines_text"; fi)
 }
 # has LIST VALUE: is VALUE one of the manifest's LIST?
 has() {

@@ -35,14 +35,15 @@ bad() {
 
 check_files() {
     local entry path mode owner group policy sha is before=$WORST
+    look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
         # what a one-time step has read may be gone, and what kubeadm rewrites may differ
         if [[ $policy == input ]] && ! there "$path"; then continue; fi
         if [[ -d $path ]]; then bad 4 "$path is a directory"; continue; fi
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
-        is=''
-        if there "$path"; then is=$(stat -c '%04a %U:%G' -- "$path"); fi
+        is=${IS[$path]-}
+        is=${is/% "${is##* }"/:${is##* }}
         case $ACTION in
             '') ;;
             create) bad 4 "$path is missing" ;;
