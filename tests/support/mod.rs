@@ -229,7 +229,8 @@ pub fn mask(text: &str) -> String {
             word.push(c);
             continue;
         }
-        let hex = word.len() >= 32 && word.chars().all(|c| c.is_ascii_hexdigit());
+        let cut = c == '…' && word.len() == 12;
+        let hex = (word.len() >= 32 || cut) && word.chars().all(|c| c.is_ascii_hexdigit());
         let line = out.rsplit('\n').next().unwrap_or_default();
         let token = line.starts_with("ETCD_INITIAL_CLUSTER_TOKEN=") && line.ends_with('-');
         if hex || token {

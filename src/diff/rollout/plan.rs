@@ -57,11 +57,17 @@ struct Planner<'a> {
     rejoin: BTreeSet<Arc<str>>,
     options: Options,
     members: BTreeSet<Arc<str>>,
+    servers: BTreeSet<Arc<str>>,
+    balancers: BTreeSet<Arc<str>>,
     rollout: Rollout,
 }
 
 /// Plans the way from one build to another. Changes are grouped; hosts are all hosts of both sides, without the operator.
 pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
+    let before = |role: &str| -> BTreeSet<Arc<str>> {
+        let had = |h: &&Host| h.old.as_ref().is_some_and(|o| o.has(role) && !o.is_retired());
+        hosts.iter().filter(had).map(|h| h.name.clone()).collect()
+    };
     let mut planner = Planner {
         hosts: hosts.iter().map(|h| (h.name.clone(), h)).collect(),
         units: BTreeMap::new(),
@@ -70,11 +76,9 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
         label: false,
         rejoin: BTreeSet::new(),
         options,
-        members: hosts
-            .iter()
-            .filter(|h| h.old.as_ref().is_some_and(|o| o.has("etcd") && !o.is_retired()))
-            .map(|h| h.name.clone())
-            .collect(),
+        members: before("etcd"),
+        servers: before("control-plane"),
+        balancers: before("load-balancer"),
         rollout: Rollout::default(),
     };
     planner.rollout.etcd_members = planner.members.iter().cloned().collect();
@@ -237,16 +241,13 @@ impl Planner<'_> {
                 serving.gap_ms = 2 * self.options.election_timeout_ms + LEADER_GAP_MS;
             }
         }
-        let control_planes = self.active("control-plane").len();
-        let stops = matches!(
-            action,
-            Action::Reconfigure("control-plane" | "certificates" | "upgrade") | Action::Uninstall
-        );
-        let api_down = hosts.iter().filter(|h| self.is(h, "control-plane") && stops).count();
+        let control_planes = self.servers.len();
+        let stops = matches!(action, Action::Reconfigure("control-plane" | "certificates" | "upgrade"));
+        let api_down = hosts.iter().filter(|h| self.servers.contains(*h) && stops).count();
         if hosts.iter().any(|h| self.is(h, "control-plane")) && control_planes > 0 {
-            serving.api_servers = Some((control_planes.saturating_sub(api_down), control_planes));
+            serving.api_servers = Some((control_planes - api_down, control_planes));
         }
-        let balancers = self.active("load-balancer").len();
+        let balancers = self.balancers.len();
         if hosts.iter().any(|h| self.is(h, "load-balancer")) && balancers > 0 {
             let is_down = |h: &&Arc<str>| {
                 ["nginx.service", "keepalived.service"].iter().any(|u| self.touches(h, Class::Restart, u))
@@ -263,7 +264,24 @@ impl Planner<'_> {
     }
 
     fn step(&mut self, action: Action, hosts: Vec<Arc<str>>, before: &[Gate], after: &[Gate], note: String) {
+        // Who leaves is no longer counted among those that serve; who comes is, from the next step on.
+        if action == Action::Uninstall {
+            for host in &hosts {
+                self.servers.remove(host);
+                self.balancers.remove(host);
+            }
+        }
         let serving = self.serving(&hosts, &action);
+        if action == Action::Up {
+            for host in &hosts {
+                if self.is(host, "control-plane") {
+                    self.servers.insert(host.clone());
+                }
+                if self.is(host, "load-balancer") {
+                    self.balancers.insert(host.clone());
+                }
+            }
+        }
         let commands = by_hand(&action, &hosts, &self.hosts);
         self.rollout.steps.push(Step {
             number: self.rollout.steps.len() + 1,
@@ -448,7 +466,7 @@ impl Planner<'_> {
         let hosts: Vec<Arc<str>> = self
             .own
             .iter()
-            .filter(|(_, wanted)| wanted.contains(procedure))
+            .filter(|(h, wanted)| wanted.contains(procedure) && !self.rejoin.contains(*h))
             .map(|(h, _)| h.clone())
             .collect();
         let (servers, nodes): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| self.is(h, "control-plane"));

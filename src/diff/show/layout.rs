@@ -168,7 +168,7 @@ const LONG: usize = 160;
 
 /// A value on one line.
 pub fn value(text: &str) -> String {
-    let flat = text.replace('\n', "⏎");
+    let flat = short(&text.replace('\n', "⏎"));
     if flat.is_empty() {
         return "(empty)".to_owned();
     }
@@ -176,6 +176,29 @@ pub fn value(text: &str) -> String {
         Some((at, _)) => format!("{}…", &flat[..at]),
         None => flat,
     }
+}
+
+/// Fingerprints are told apart by their first digits; JSON has them whole.
+fn short(text: &str) -> String {
+    const WHOLE: usize = 40;
+    const SHOWN: usize = 12;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let (before, word) = rest.split_at(at);
+        let len = word.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(word.len());
+        out.push_str(before);
+        match word.get(..SHOWN) {
+            Some(first) if len >= WHOLE => {
+                out.push_str(first);
+                out.push('…');
+            }
+            _ => out.push_str(&word[..len]),
+        }
+        rest = &word[len..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// An effect in words.
