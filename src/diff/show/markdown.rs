@@ -17,9 +17,9 @@ pub const LIMIT: usize = 65_536;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     /// Files only, hosts as ranges.
-    Least,
-    /// Files and effects without reasons, hosts as ranges.
     Ranges,
+    /// Files only.
+    Bare,
     /// Files and effects.
     Files,
     /// Fields too.
@@ -31,7 +31,7 @@ enum Detail {
 /// The comparison, at most `limit` characters.
 pub fn markdown(diff: &Diff, limit: usize) -> String {
     let mut text = String::new();
-    for detail in [Detail::Patches, Detail::Fields, Detail::Files, Detail::Ranges, Detail::Least] {
+    for detail in [Detail::Patches, Detail::Fields, Detail::Files, Detail::Bare, Detail::Ranges] {
         text = render(diff, detail);
         if text.chars().count() <= limit {
             return text;
@@ -93,6 +93,52 @@ impl<'a> Sets<'a> {
     }
 }
 
+impl Sets<'_> {
+    /// Who is meant. Sets overlap, so each is given as groups that do not: every host is written once.
+    fn legend(&self, out: &mut String, detail: Detail) {
+        if self.order.is_empty() {
+            return;
+        }
+        let mut member_of: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
+        for (i, hosts) in self.order.iter().enumerate() {
+            for host in *hosts {
+                member_of.entry(host).or_default().push(i);
+            }
+        }
+        let mut groups: BTreeMap<Vec<usize>, Vec<Arc<str>>> = BTreeMap::new();
+        for (host, sets) in member_of {
+            groups.entry(sets).or_default().push(host.clone());
+        }
+        let list = |hosts: &[Arc<str>]| {
+            if detail == Detail::Ranges { layout::ranges(hosts) } else { hosts.join(", ") }
+        };
+        let _ = writeln!(out, "\n<details><summary>The hosts</summary>\n");
+        let alone = groups.keys().all(|sets| sets.len() == 1) && groups.len() == self.order.len();
+        for (i, hosts) in self.order.iter().enumerate() {
+            let name = self.names.get(*hosts).cloned().unwrap_or_default();
+            if alone {
+                let _ = writeln!(out, "- {name}: {}", list(hosts));
+                continue;
+            }
+            let numbers: Vec<String> = groups
+                .keys()
+                .enumerate()
+                .filter(|(_, sets)| sets.contains(&i))
+                .map(|(n, _)| (n + 1).to_string())
+                .collect();
+            let word = if numbers.len() == 1 { "group" } else { "groups" };
+            let _ = writeln!(out, "- {name}: {word} {}", numbers.join(", "));
+        }
+        if !alone {
+            out.push('\n');
+            for (n, hosts) in groups.values().enumerate() {
+                let _ = writeln!(out, "- group {} ({}): {}", n + 1, hosts.len(), list(hosts));
+            }
+        }
+        let _ = writeln!(out, "\n</details>");
+    }
+}
+
 /// A, B, … Z, AA, AB, …
 fn letters(mut n: usize) -> String {
     let mut out = String::new();
@@ -137,21 +183,13 @@ fn one(out: &mut String, cluster: &ClusterDiff, detail: Detail) {
             let _ = writeln!(out, "| {} | {} | {} |", file.class().as_str(), cell(&what), cell(&hosts));
         }
     }
-    if detail > Detail::Least {
+    if detail > Detail::Bare {
         for block in &blocks {
             details(out, block, &mut sets, detail);
         }
     }
     rollout(out, cluster, &mut sets, detail);
-    if !sets.order.is_empty() {
-        let _ = writeln!(out, "\n<details><summary>The hosts</summary>\n");
-        for hosts in &sets.order {
-            let name = sets.names.get(*hosts).cloned().unwrap_or_default();
-            let list = if detail <= Detail::Ranges { layout::ranges(hosts) } else { hosts.join(", ") };
-            let _ = writeln!(out, "- {name}: {list}");
-        }
-        let _ = writeln!(out, "\n</details>");
-    }
+    sets.legend(out, detail);
 }
 
 fn details<'a>(out: &mut String, block: &Block<'a>, sets: &mut Sets<'a>, detail: Detail) {
@@ -287,4 +325,73 @@ fn cell(text: &str) -> String {
         out.push(c);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::change::{Change, Class, ClusterDiff, Diff, Effect, HostDiff, Presence, SCHEMA};
+    use crate::diff::rollout::Rollout;
+
+    fn big(hosts: usize) -> Diff {
+        let names: Vec<Arc<str>> =
+            (0..hosts).map(|i| Arc::from(format!("k8sworker{i}.isociel.com"))).collect();
+        let effect = Effect {
+            class: Class::Reload,
+            unit: None,
+            procedure: None,
+            reason: "because | of `this` <b> @somebody".to_owned(),
+            rule: "sysctl",
+        };
+        let change = |n: usize, some: &[Arc<str>]| Change {
+            file: format!("/etc/sysctl.d/{n}`|.conf"),
+            what: What::Text { patch: "+```\n-x\n".repeat(50), added: 1, removed: 1 },
+            hosts: some.to_vec(),
+            each: Vec::new(),
+            minor: false,
+            effects: vec![effect.clone()],
+        };
+        let changes = (0..40).map(|n| change(n, names.get(n % 7..).unwrap_or(&names))).collect();
+        let host = |name: &Arc<str>| HostDiff {
+            name: name.clone(),
+            roles: vec!["worker".to_owned()],
+            addresses: Vec::new(),
+            presence: Presence::Changed,
+            effect: Class::Reload,
+        };
+        let cluster = ClusterDiff {
+            folder: String::new(),
+            name: "big".to_owned(),
+            cluster_id: String::new(),
+            hosts: names.iter().map(host).collect(),
+            changes,
+            issues: Vec::new(),
+            rollout: Rollout::default(),
+            certificates: Vec::new(),
+        };
+        Diff { schema: SCHEMA, old: "a".to_owned(), new: "b".to_owned(), clusters: vec![cluster] }
+    }
+
+    #[test]
+    fn never_longer_than_the_limit_and_no_host_is_lost() {
+        for hosts in [1, 50, 1000, 100_000] {
+            let text = markdown(&big(hosts), LIMIT);
+            assert!(text.chars().count() <= LIMIT, "{hosts} hosts: {}", text.chars().count());
+            let last = hosts - 1;
+            let told = text.contains(&format!("k8sworker{last}.isociel.com"))
+                || text.contains(&format!("-{last}].isociel.com"));
+            assert!(told, "{hosts} hosts: the last one is not named");
+            assert!(!text.contains("@somebody") && !text.contains("<b>"), "markup came through");
+        }
+    }
+
+    #[test]
+    fn details_are_balanced_and_code_stays_code() {
+        let text = markdown(&big(3), LIMIT);
+        assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(fence("```"), "````");
+        assert_eq!(cell("a|b\\|c"), "a\\|b\\|c");
+    }
 }
