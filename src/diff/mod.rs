@@ -10,6 +10,7 @@ mod compare;
 pub mod effect;
 pub mod fields;
 mod group;
+mod printable;
 pub mod rollout;
 pub mod show;
 mod table;

@@ -204,7 +204,8 @@ impl GitTree {
 
 impl Tree for GitTree {
     fn list(&self, below: &str) -> Result<Vec<String>, SnapshotError> {
-        let prefix = format!("{}/", self.full(below));
+        let full = self.full(below);
+        let prefix = if full.is_empty() { full } else { format!("{}/", full.trim_end_matches('/')) };
         let cut = if self.root.is_empty() { 0 } else { self.root.len() + 1 };
         let found = self.repository.files.range(prefix.clone()..).map(|(path, _)| path);
         Ok(found

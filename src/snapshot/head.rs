@@ -84,6 +84,9 @@ impl Head {
         for list in ["files", "bundleFiles"] {
             all.remove(list);
         }
+        if all.iter().any(|(key, value)| key.contains(char::is_control) || has_controls(value)) {
+            return Err("holds a control character".to_owned());
+        }
         let known = Known::deserialize(Value::Object(all.clone())).map_err(|e| e.to_string())?;
         Ok(Head { known, all, lines: Arc::from(lines(text)) })
     }
@@ -136,6 +139,16 @@ fn flatten(path: &str, value: &Value, out: &mut std::collections::BTreeMap<Strin
         other => {
             out.insert(path.to_owned(), plain(other));
         }
+    }
+}
+
+/// Names and addresses stand in lists, on terminals and in rollout files, where such characters would be commands.
+fn has_controls(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::is_control),
+        Value::Array(items) => items.iter().any(has_controls),
+        Value::Object(map) => map.iter().any(|(k, v)| k.contains(char::is_control) || has_controls(v)),
+        _ => false,
     }
 }
 
