@@ -122,6 +122,9 @@ fn take(into: &mut Unpacked, path: &str, entry: &mut tar::Entry<'_, impl Read>) 
     if entry.header().as_ustar().is_none() {
         return Err("is no ustar entry: refused".to_owned());
     }
+    if !entry.header().as_old().size.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0)) {
+        return Err("has a size that is no octal number: refused".to_owned());
+    }
     let kind = entry.header().entry_type();
     let what = match kind {
         tar::EntryType::Regular | tar::EntryType::Directory => "",
