@@ -128,7 +128,7 @@ fn manifest(
 ) -> Result<(Manifest, Head), Vec<Problem>> {
     let name = unpacked.name.as_str();
     let fail = |what: &str| vec![problem(name, MANIFEST, what.to_owned())];
-    let bytes = &unpacked.files.get(MANIFEST).ok_or_else(|| fail("is missing"))?.bytes;
+    let bytes = unpacked.bytes(unpacked.files.get(MANIFEST).ok_or_else(|| fail("is missing"))?);
     match sums.map(|s| s.get(MANIFEST)) {
         Some(None) => return Err(vec![problem(name, SUMS, format!("does not name {MANIFEST}"))]),
         Some(Some(sum)) if **sum != digest(bytes) => {
@@ -169,7 +169,8 @@ fn file(
     if mode != listed.mode {
         problems.push(at(path, format!("has mode {mode}, not {}", listed.mode)));
     }
-    let found = digest(&entry.bytes);
+    let bytes = unpacked.bytes(entry);
+    let found = digest(bytes);
     let is_listed = found == listed.sha256;
     match sum {
         // Two of the three agree on what the file should be.
@@ -186,7 +187,7 @@ fn file(
     if !is_listed {
         return Err(problems);
     }
-    match body::read(&entry.bytes, listed.secrets, key.key.as_ref()) {
+    match body::read(bytes, listed.secrets, key.key.as_ref()) {
         Ok(body) if problems.is_empty() => Ok(File {
             mode: entry.mode,
             owner: Arc::from(listed.owner),
@@ -213,12 +214,12 @@ struct Key {
 impl Key {
     fn of(unpacked: &Unpacked, manifest: &Manifest) -> Key {
         const PATH: &str = "fingerprint.key";
-        let entry = unpacked.files.get(PATH);
+        let bytes = unpacked.files.get(PATH).map(|e| unpacked.bytes(e));
         let is_whole = manifest
             .listed()
             .find(|l| l.path == PATH)
-            .is_none_or(|l| entry.is_some_and(|e| digest(&e.bytes) == l.sha256));
-        Key { key: entry.and_then(|e| key::FingerprintKey::parse(&e.bytes)), is_whole }
+            .is_none_or(|l| bytes.is_some_and(|b| digest(b) == l.sha256));
+        Key { key: bytes.and_then(key::FingerprintKey::parse), is_whole }
     }
 }
 
@@ -326,7 +327,7 @@ fn sums<'a>(unpacked: &'a Unpacked, problems: &mut Vec<Problem>) -> Option<BTree
         fail("is missing".to_owned());
         return None;
     };
-    let Ok(text) = std::str::from_utf8(&entry.bytes) else {
+    let Ok(text) = std::str::from_utf8(unpacked.bytes(entry)) else {
         fail("is no UTF-8".to_owned());
         return None;
     };
