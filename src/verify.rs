@@ -52,7 +52,10 @@ pub fn verify(path: &Path, against: Option<&Opened>) -> Result<Verified, Snapsho
                 ));
             }
             for checked in loose.par_iter().map(|p| read(p)).collect::<Vec<_>>() {
-                verified.add(checked, |bundle| bundle_against(bundle, "", against));
+                let tarball = verified.add(checked, |bundle| bundle_against(bundle, "", against));
+                if let Some(tarball) = tarball {
+                    verified.is_named(&tarball);
+                }
             }
         }
         for (folder, dir) in folders {
@@ -107,6 +110,15 @@ impl Verified {
         self.problems.push(Problem { place: place.into(), what: what.into() });
     }
 
+    /// A folder's tarballs are carried to hosts by their names.
+    fn is_named(&mut self, tarball: &Tarball) {
+        let bundle = &tarball.checked.bundle.name;
+        let file = Path::new(&tarball.label).file_name().and_then(|n| n.to_str());
+        if file != Some(&format!("{bundle}.tar.gz")) {
+            self.problem(&tarball.label, format!("is the bundle of {bundle}"));
+        }
+    }
+
     fn add(
         &mut self,
         read: Result<Tarball, SnapshotError>,
@@ -133,23 +145,14 @@ impl Verified {
 /// One cluster's output: record, sums, tarballs, its own review tree and the one that is given.
 fn output(folder: &str, dir: &Path, against: Option<&Opened>, verified: &mut Verified) {
     let shown = |file: &str| dir.join(file).display().to_string();
-    let record = match std::fs::read_to_string(dir.join(BUILD_JSON)) {
-        Ok(text) => BuildRecord::parse(&text),
-        Err(_) => None,
-    };
+    let record = text(&dir.join(BUILD_JSON)).and_then(|text| BuildRecord::parse(&text));
     let Some(record) = record else {
         verified.problem(shown(BUILD_JSON), "is missing, or no record of a build that this khagen knows");
         return;
     };
     sums(dir, &record, verified);
     let own = match Review::folder(&dir.join("review")) {
-        Ok(review) => {
-            match review.strays() {
-                Ok(strays) => verified.problems.extend(strays),
-                Err(e) => verified.problems.extend(e.problems),
-            }
-            Some(review)
-        }
+        Ok(review) => Some(review),
         Err(e) => {
             verified.problems.extend(e.problems);
             None
@@ -179,9 +182,7 @@ fn output(folder: &str, dir: &Path, against: Option<&Opened>, verified: &mut Ver
         let Some(tarball) = verified.add(result, compare) else { continue };
         let Some(expected) = record.bundles.get(name) else { continue };
         let Tarball { label, size, tarball_sha256, tar_sha256, checked } = &tarball;
-        if &*checked.bundle.name != name.as_str() {
-            verified.problem(label, format!("is the bundle of {}", checked.bundle.name));
-        }
+        verified.is_named(&tarball);
         if checked.generation != expected.generation {
             verified.problem(
                 label,
@@ -196,17 +197,27 @@ fn output(folder: &str, dir: &Path, against: Option<&Opened>, verified: &mut Ver
         }
     }
     for review in own.iter().map(|r| r as &dyn Snapshot).chain(cluster(folder, against)) {
+        match review.strays() {
+            Ok(strays) => verified.problems.extend(strays),
+            Err(e) => verified.problems.extend(e.problems),
+        }
         for name in review.names().keys().filter(|n| !record.bundles.contains_key(&***n)) {
             verified.problem(&**name, "is in the review tree, but there is no such bundle");
         }
     }
 }
 
+/// A text of the output; `None` for what is not there, no regular file, or far too large.
+fn text(path: &Path) -> Option<String> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    (meta.is_file() && meta.len() <= snapshot::MAX_FILE).then(|| std::fs::read_to_string(path).ok()).flatten()
+}
+
 /// SHA256SUMS of the output, which the operator's `sha256sum -c` reads.
 fn sums(dir: &Path, record: &BuildRecord, verified: &mut Verified) {
     let place = dir.join("SHA256SUMS").display().to_string();
-    let Ok(text) = std::fs::read_to_string(dir.join("SHA256SUMS")) else {
-        verified.problem(place, "is missing");
+    let Some(text) = text(&dir.join("SHA256SUMS")) else {
+        verified.problem(place, "is missing, or no regular file");
         return;
     };
     let found: BTreeSet<&str> = text.lines().collect();
@@ -265,8 +276,14 @@ fn with_review(packed: &Bundle, review: &dyn Snapshot, called: &str) -> Vec<Prob
     };
     let (a, b) = (plain(packed), plain(&reviewed));
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let mut agree = true;
     for key in keys.into_iter().filter(|k| a.get(*k) != b.get(*k)) {
-        problem("MANIFEST.json", format!("`{key}` is not what {called} has in BUILD.json"));
+        problem("MANIFEST.json", format!("`{key}` is not what {called} has in BUNDLE.json"));
+        agree = false;
+    }
+    // Two texts of the same JSON may be two things to the scripts that read it.
+    if agree && packed.head.lines != reviewed.head.lines {
+        problem("MANIFEST.json", format!("its head is written otherwise than BUNDLE.json in {called}"));
     }
     let paths: BTreeSet<&Arc<str>> = packed.files.keys().chain(reviewed.files.keys()).collect();
     for path in paths {

@@ -8,6 +8,7 @@ mod report;
 mod verify;
 
 use std::io::{self, Write};
+use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -109,6 +110,25 @@ impl Streams {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    guarded(run)
+}
+
+/// Runs to an exit code, whatever happens. A panic is a bug; of its message only what stands in the source is shown, since
+/// one that was formatted may hold anything.
+pub fn guarded(run: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let said = info.payload().downcast_ref::<&'static str>().map_or(String::new(), |s| format!(" ({s})"));
+        let version = env!("CARGO_PKG_VERSION");
+        let _ = writeln!(
+            io::stderr(),
+            "khagen: this is a bug, please report it: khagen {version} panicked at {place}{said}"
+        );
+    }));
+    panic::catch_unwind(run).unwrap_or(ExitCode::from(Exit::Bug as u8))
+}
+
+fn run() -> ExitCode {
     let mut streams = Streams::new();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -6,6 +6,7 @@ use similar::TextDiff;
 
 use super::change::What;
 use super::fields::{self, FieldChange, Format};
+use super::printable;
 use super::table;
 use crate::snapshot::{Body, Bundle, File};
 
@@ -59,6 +60,7 @@ pub fn bundles(old: &Bundle, new: &Bundle) -> Vec<Item> {
         }
     }
     repeated(&mut items);
+    items.iter_mut().for_each(|item| printable::what(&mut item.what));
     // The page repeats what the other files say.
     let only_page = items.iter().all(|i| i.file == PAGE);
     for item in items.iter_mut().filter(|i| i.file == PAGE) {

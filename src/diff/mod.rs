@@ -11,6 +11,7 @@ pub mod effect;
 pub mod fields;
 mod group;
 pub mod page;
+mod printable;
 pub mod rollout;
 pub mod show;
 mod table;

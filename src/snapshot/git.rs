@@ -64,8 +64,11 @@ impl Drop for Cat {
 fn git() -> Command {
     let mut command = Command::new("git");
     command
-        .args(["-c", "protocol.allow=never", "-c", "core.fsmonitor=false", "--no-pager"])
+        .args(["-c", "core.fsmonitor=false", "--no-pager"])
+        // Git before 2.45 does not know the variable; no protocol is then allowed to it, whatever its configuration says.
         .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "")
+        .env("GIT_LITERAL_PATHSPECS", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
@@ -110,7 +113,10 @@ impl Repository {
         let listing = run(&name, &args)?;
         let (mut files, mut folders) = (BTreeMap::new(), BTreeMap::new());
         for entry in listing.split(|b| *b == 0).filter(|e| !e.is_empty()) {
-            let Ok(entry) = std::str::from_utf8(entry) else { continue };
+            let Ok(entry) = std::str::from_utf8(entry) else {
+                let place = format!("{name}:{}", entry.escape_ascii());
+                return Err(SnapshotError::one(place, "has a name that is no UTF-8"));
+            };
             let Some((meta, path)) = entry.split_once('\t') else { continue };
             let mut words = meta.split(' ');
             let (mode, kind, object) = (words.next(), words.next(), words.next());
@@ -172,12 +178,15 @@ impl Repository {
                 "git does not have its content here (a partial clone?), and nothing is fetched".to_owned(),
             ));
         };
-        let mut bytes = Vec::new();
-        cat.output.by_ref().take(size + 1).read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
-        bytes.pop();
+        let mut content = cat.output.by_ref().take(size.saturating_add(1));
         if size > MAX_FILE {
+            // What follows is another file's.
+            std::io::copy(&mut content, &mut std::io::sink()).map_err(|e| fail(e.to_string()))?;
             return Err(fail(format!("is larger than {} MiB", MAX_FILE >> 20)));
         }
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
+        bytes.pop();
         Ok(Some(bytes))
     }
 }
@@ -196,7 +205,8 @@ impl GitTree {
 
 impl Tree for GitTree {
     fn list(&self, below: &str) -> Result<Vec<String>, SnapshotError> {
-        let prefix = format!("{}/", self.full(below));
+        let full = self.full(below);
+        let prefix = if full.is_empty() { full } else { format!("{}/", full.trim_end_matches('/')) };
         let cut = if self.root.is_empty() { 0 } else { self.root.len() + 1 };
         let found = self.repository.files.range(prefix.clone()..).map(|(path, _)| path);
         Ok(found

@@ -1,5 +1,7 @@
 //! The head of a bundle's manifest: all that MANIFEST.json says besides the generation and the files.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,6 +12,8 @@ pub struct Head {
     pub known: Known,
     /// All of it, for comparing.
     pub all: Map<String, Value>,
+    /// Its lines as they are written, which is how a host's awk reads them; without schema and generation.
+    pub lines: Arc<str>,
 }
 
 /// Settings that are read by name. The operator's bundle has few of them.
@@ -60,6 +64,9 @@ pub struct Unit {
     pub reload_on: Vec<String>,
 }
 
+/// Longer than any head, and short enough that what it unfolds to in memory does no harm.
+const MAX_HEAD: usize = 1 << 20;
+
 /// Follows from the certificates, whose own changes are told.
 const DERIVED: [&str; 4] = ["validFrom", "validUntil", "generation", "schema"];
 
@@ -69,13 +76,19 @@ impl Head {
     /// # Errors
     /// What is wrong, in words.
     pub fn parse(text: &str) -> Result<Head, String> {
+        if text.len() > MAX_HEAD {
+            return Err(format!("is larger than {} MiB", MAX_HEAD >> 20));
+        }
         let value: Value = serde_json::from_str(text).map_err(|e| format!("is no JSON: {e}"))?;
         let Value::Object(mut all) = value else { return Err("is no JSON object".to_owned()) };
         for list in ["files", "bundleFiles"] {
             all.remove(list);
         }
+        if all.iter().any(|(key, value)| key.contains(char::is_control) || has_controls(value)) {
+            return Err("holds a control character".to_owned());
+        }
         let known = Known::deserialize(Value::Object(all.clone())).map_err(|e| e.to_string())?;
-        Ok(Head { known, all })
+        Ok(Head { known, all, lines: Arc::from(lines(text)) })
     }
 
     /// Whether the host has a role.
@@ -102,6 +115,16 @@ impl Head {
     }
 }
 
+/// The lines between the braces, up to the lists of files.
+fn lines(text: &str) -> String {
+    let skipped = |line: &&str| line.starts_with("\"schema\": ") || line.starts_with("\"generation\": ");
+    let inner = text.strip_prefix("{\n").unwrap_or(text);
+    let inner = inner.split_once("\"files\": [").map_or(inner, |(head, _)| head);
+    let inner = inner.strip_suffix("\n}\n").or_else(|| inner.strip_suffix(",\n")).unwrap_or(inner);
+    let kept: Vec<&str> = inner.split('\n').filter(|line| !skipped(line)).collect();
+    kept.join("\n")
+}
+
 fn flatten(path: &str, value: &Value, out: &mut std::collections::BTreeMap<String, String>) {
     match value {
         Value::Object(map) => map.iter().for_each(|(k, v)| flatten(&format!("{path}.{k}"), v, out)),
@@ -118,6 +141,16 @@ fn flatten(path: &str, value: &Value, out: &mut std::collections::BTreeMap<Strin
         other => {
             out.insert(path.to_owned(), plain(other));
         }
+    }
+}
+
+/// Names and addresses stand in lists, on terminals and in rollout files, where such characters would be commands.
+fn has_controls(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::is_control),
+        Value::Array(items) => items.iter().any(has_controls),
+        Value::Object(map) => map.iter().any(|(k, v)| k.contains(char::is_control) || has_controls(v)),
+        _ => false,
     }
 }
 

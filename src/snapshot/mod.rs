@@ -4,8 +4,10 @@
 //! The one type behind `diff` and `verify`, read from a review tree (folder or git), a tarball, an output folder or
 //! memory. Nothing here compares or judges, and no secret's bytes leave this module.
 
+mod body;
 mod git;
 mod head;
+mod manifest;
 mod open;
 mod problem;
 mod review;
@@ -19,7 +21,7 @@ pub use head::{Head, Unit};
 pub use open::{Opened, Side, open, packed, tarballs_in};
 pub use problem::{Problem, SnapshotError};
 pub use review::Review;
-pub use tree::Folder;
+pub use tree::{Folder, MAX_FILE};
 
 /// What one host, or the operator, gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +80,14 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// When it cannot be read, naming every file at fault.
     fn bundle(&self, name: &str) -> Result<Bundle, SnapshotError>;
+
+    /// What a reviewer would read and nobody gets; only a review tree can hold such.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    fn strays(&self) -> Result<Vec<Problem>, SnapshotError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Names a bundle's content.

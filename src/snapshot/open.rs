@@ -150,7 +150,9 @@ pub fn packed(path: &Path) -> Result<Vec<u8>, SnapshotError> {
 /// The record's digests of content, of bundles that lie there as it says; without one all texts are read. A review tree that
 /// came without its bundles, from somebody's branch, is always read.
 fn identities(output: &Path) -> BTreeMap<Arc<str>, Identity> {
-    let text = std::fs::read_to_string(output.join(BUILD_JSON)).unwrap_or_default();
+    let path = output.join(BUILD_JSON);
+    let readable = std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= super::MAX_FILE);
+    let text = if readable { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let record = BuildRecord::parse(&text);
     let bundles = record.map(|r| r.bundles).unwrap_or_default();
     let is_there = |name: &str, size: u64| {

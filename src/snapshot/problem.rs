@@ -1,6 +1,6 @@
 //! What is wrong with something that was read, said by name.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,8 +12,16 @@ pub struct Problem {
 }
 
 impl fmt::Display for Problem {
+    /// What is named may come from anywhere: nothing of it reaches a terminal as a command.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
+        for c in self.place.chars().chain(": ".chars()).chain(self.what.chars()) {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        Ok(())
     }
 }
 

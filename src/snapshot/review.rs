@@ -25,6 +25,9 @@ impl Review {
         let identities = tree.identities();
         let mut names: BTreeMap<Arc<str>, Option<Identity>> = BTreeMap::new();
         for name in tree.folders("hosts")? {
+            if !is_host_name(&name) {
+                return Err(SnapshotError::one(format!("review/hosts/{name}"), "is no name of a host"));
+            }
             let name: Arc<str> = Arc::from(name);
             let identity = identities.get(&name).cloned();
             names.insert(name, identity);
@@ -77,39 +80,14 @@ impl Review {
         let path = format!("{}/FILES", Review::path_of(name));
         self.tree.read(&path)?.ok_or_else(|| SnapshotError::one(name, "FILES is missing"))
     }
-
-    /// Files below `hosts/`, `operator/` and `shared/` that no FILES mentions: a reviewer would read what nobody gets.
-    ///
-    /// # Errors
-    /// When the tree cannot be read.
-    pub fn strays(&self) -> Result<Vec<Problem>, SnapshotError> {
-        let mut wanted: BTreeSet<String> = BTreeSet::new();
-        for name in self.names.keys() {
-            let folder = Review::path_of(name);
-            wanted.insert(format!("{folder}/FILES"));
-            wanted.insert(format!("{folder}/BUNDLE.json"));
-            for line in self.listed(name)?.lines().filter_map(Line::parse) {
-                match line.place {
-                    Place::Here => wanted.insert(format!("{folder}/{}", line.path)),
-                    Place::Shared(layer) => wanted.insert(format!("shared/{layer}/{}", line.path)),
-                    Place::Secret { .. } | Place::Derived => false,
-                };
-            }
-        }
-        let mut problems = Vec::new();
-        for below in ["hosts", "operator", "shared"] {
-            for path in self.tree.list(below)? {
-                if !wanted.contains(&path) {
-                    problems.push(Problem {
-                        place: format!("review/{path}"),
-                        what: "no bundle holds this file".to_owned(),
-                    });
-                }
-            }
-        }
-        Ok(problems)
-    }
 }
+
+/// FILES lists what is written from all the other files, without a text.
+const DERIVED: [&str; 2] =
+    ["0600 root:root bundle derived MANIFEST.json", "0600 root:root bundle derived SHA256SUMS"];
+
+/// What a build writes beside the bundles' texts, for people and for tools.
+const PAGES: [&str; 2] = ["CLUSTER.md", "cluster.json"];
 
 /// A line of FILES.
 struct Line<'a> {
@@ -141,7 +119,7 @@ impl Line<'_> {
             "here" => Place::Here,
             "derived" => Place::Derived,
             other => match (other.strip_prefix("shared/"), other.strip_prefix("secret:")) {
-                (Some(layer), _) if is_plain(layer) => Place::Shared(layer),
+                (Some(layer), _) if is_file_path(layer) => Place::Shared(layer),
                 (_, Some(secret)) => {
                     let (id, fingerprint) = secret.rsplit_once(':')?;
                     Place::Secret { id, fingerprint }
@@ -149,9 +127,22 @@ impl Line<'_> {
                 _ => return None,
             },
         };
-        let path = words.next().filter(|p| is_plain(p))?;
+        let path = words.next().filter(|p| is_file_path(p))?;
         Some(Line { mode, owner, group, policy, place, path })
     }
+}
+
+/// Whether a path can be one of a bundle's files: below its folder, and of characters that mean nothing to a shell, a
+/// terminal or a line of a list.
+pub fn is_file_path(path: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || "._@/+-".contains(c);
+    is_plain(path) && path.chars().all(known)
+}
+
+/// Letters, digits, dots and dashes: an FQDN, or `operator`.
+pub fn is_host_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !name.is_empty() && name.len() <= 253 && name.chars().all(plain)
 }
 
 /// Whether a path stays below where it is joined.
@@ -179,6 +170,7 @@ impl Snapshot for Review {
         let mut files: BTreeMap<Arc<str>, File> = BTreeMap::new();
         let mut problems = Vec::new();
         let mut problem = |place: String, what: &str| problems.push(Problem { place, what: what.to_owned() });
+        let mut derived = BTreeSet::from(DERIVED);
         for (i, text) in self.listed(name)?.lines().enumerate() {
             if text.starts_with('#') {
                 continue;
@@ -188,7 +180,12 @@ impl Snapshot for Review {
                 continue;
             };
             let body = match line.place {
-                Place::Derived => continue,
+                Place::Derived => {
+                    if !derived.remove(text) {
+                        problem(format!("{name}: FILES:{}", i + 1), "is not what is derived from the others");
+                    }
+                    continue;
+                }
                 Place::Secret { id, fingerprint } => {
                     Body::Secret { id: self.word(id), fingerprint: self.word(fingerprint) }
                 }
@@ -217,9 +214,37 @@ impl Snapshot for Review {
                 problem(format!("{name}: {}", line.path), "is listed twice in FILES");
             }
         }
+        for line in derived {
+            problem(format!("{name}: FILES"), &format!("lacks the line `{line}`"));
+        }
         match SnapshotError::all(problems) {
             Some(error) => Err(error),
             None => Ok(Bundle { name: Arc::from(name), head, files }),
         }
+    }
+
+    /// Files that no FILES mentions.
+    fn strays(&self) -> Result<Vec<Problem>, SnapshotError> {
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for name in self.names.keys() {
+            let folder = Review::path_of(name);
+            wanted.insert(format!("{folder}/FILES"));
+            wanted.insert(format!("{folder}/BUNDLE.json"));
+            for line in self.listed(name)?.lines().filter_map(Line::parse) {
+                match line.place {
+                    Place::Here => wanted.insert(format!("{folder}/{}", line.path)),
+                    Place::Shared(layer) => wanted.insert(format!("shared/{layer}/{}", line.path)),
+                    Place::Secret { .. } | Place::Derived => false,
+                };
+            }
+        }
+        let mut problems = Vec::new();
+        for path in self.tree.list("")? {
+            if !wanted.contains(&path) && !PAGES.contains(&path.as_str()) {
+                let what = "no bundle holds this file".to_owned();
+                problems.push(Problem { place: format!("review/{path}"), what });
+            }
+        }
+        Ok(problems)
     }
 }

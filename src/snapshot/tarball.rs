@@ -1,20 +1,21 @@
 //! Reads a tarball in memory, within bounds, and makes of it what a reviewer sees.
 //!
-//! A tarball may come from anywhere: what could write outside its folder or fill a disk is refused by name. Secrets'
-//! bytes are compared with their fingerprints and dropped.
+//! A tarball may come from anywhere: what could write outside its folder, fill a disk, or be read otherwise by another tar is
+//! refused by name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 
-use base64::Engine;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{Body, Bundle, File, Head, Identity, Problem, Snapshot, SnapshotError};
+use super::review::{is_file_path, is_host_name};
+use super::{Bundle, Head, Identity, Problem, Snapshot, SnapshotError};
 use crate::pack::bundle::hex;
-use crate::pki::key;
+
+pub use super::manifest::{Checked, read};
 
 /// A compressed bundle may be this large.
 pub const MAX_PACKED: u64 = 64 << 20;
@@ -35,14 +36,23 @@ pub struct Unpacked {
     pub folders: BTreeMap<String, u32>,
     /// SHA-256 of the uncompressed tar.
     pub tar_sha256: String,
+    /// The tar itself, with secrets in it.
+    tar: Zeroizing<Vec<u8>>,
+}
+
+impl Unpacked {
+    /// A file's bytes. May be a secret.
+    pub(super) fn bytes(&self, entry: &Entry) -> &[u8] {
+        self.tar.get(entry.content.clone()).unwrap_or_default()
+    }
 }
 
 /// A regular file.
 pub struct Entry {
     /// Permission bits.
     pub mode: u32,
-    /// May be a secret.
-    bytes: Zeroizing<Vec<u8>>,
+    /// Where in the tar.
+    content: Range<usize>,
 }
 
 /// Unpacks in memory. `label` is how the tarball is called in problems.
@@ -56,12 +66,13 @@ pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
         files: BTreeMap::new(),
         folders: BTreeMap::new(),
         tar_sha256: String::new(),
+        tar: Zeroizing::new(Vec::new()),
     };
     if !packed.starts_with(&[0x1f, 0x8b]) {
         return Err(SnapshotError::one(label, "is no gzip'ed tarball"));
     }
     // Decompressed first, so that a bomb is met before anything of it is looked at.
-    let mut tar = Zeroizing::new(Vec::new());
+    let mut tar = Zeroizing::new(Vec::with_capacity(said_size(packed)));
     let mut gz = flate2::bufread::GzDecoder::new(packed);
     match (&mut gz).take(MAX_UNPACKED + 1).read_to_end(&mut tar) {
         Ok(_) if tar.len() as u64 > MAX_UNPACKED => {
@@ -83,7 +94,7 @@ pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
             problems.push(problem(label, "", format!("has more than {MAX_ENTRIES} entries: refused")));
             break;
         }
-        let mut entry = match entry {
+        let entry = match entry {
             Ok(entry) => entry,
             Err(e) => {
                 problems.push(problem(label, "", format!("is damaged: {e}")));
@@ -98,7 +109,7 @@ pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
                 continue;
             }
         };
-        if let Err(what) = take(&mut unpacked, &path, &mut entry) {
+        if let Err(what) = take(&mut unpacked, &path, &entry) {
             problems.push(problem(label, &path, what));
         }
     }
@@ -109,15 +120,31 @@ pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
     if problems.is_empty() && unpacked.files.is_empty() {
         problems.push(problem(label, "", "is empty".to_owned()));
     }
+    drop(archive);
+    unpacked.tar = tar;
     SnapshotError::all(problems).map_or(Ok(unpacked), Err)
 }
 
-fn problem(label: &str, path: &str, what: String) -> Problem {
+/// What gzip says that it unpacks to (RFC 1952 section 2.3.1, ISIZE), so that the buffer need not grow and leave copies of
+/// keys behind; believed as far as it does no harm.
+fn said_size(packed: &[u8]) -> usize {
+    let last = packed.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size));
+    usize::try_from(last).unwrap_or(0).min(4 << 20) + 1
+}
+
+pub(super) fn problem(label: &str, path: &str, what: String) -> Problem {
     let place = if path.is_empty() { label.to_owned() } else { format!("{label}: {}", path.escape_debug()) };
     Problem { place, what }
 }
 
-fn take(into: &mut Unpacked, path: &str, entry: &mut tar::Entry<'_, impl Read>) -> Result<(), String> {
+fn take(into: &mut Unpacked, path: &str, entry: &tar::Entry<'_, impl Read>) -> Result<(), String> {
+    // One spelling only, which every tar reads the same.
+    if entry.header().as_ustar().is_none() {
+        return Err("is no ustar entry: refused".to_owned());
+    }
+    if !entry.header().as_old().size.iter().all(|b| matches!(b, b'0'..=b'7' | b' ' | 0)) {
+        return Err("has a size that is no octal number: refused".to_owned());
+    }
     let kind = entry.header().entry_type();
     let what = match kind {
         tar::EntryType::Regular | tar::EntryType::Directory => "",
@@ -136,10 +163,13 @@ fn take(into: &mut Unpacked, path: &str, entry: &mut tar::Entry<'_, impl Read>) 
     if path.starts_with('/') {
         return Err("has an absolute path: refused".to_owned());
     }
-    if !super::review::is_plain(trimmed) {
+    if !is_file_path(trimmed) {
         return Err("has a path that leads elsewhere: refused".to_owned());
     }
     let (top, inside) = trimmed.split_once('/').unwrap_or((trimmed, ""));
+    if !is_host_name(top) {
+        return Err("lies in a folder whose name is no host's: refused".to_owned());
+    }
     if into.name.is_empty() {
         into.name = top.to_owned();
     }
@@ -152,9 +182,17 @@ fn take(into: &mut Unpacked, path: &str, entry: &mut tar::Entry<'_, impl Read>) 
             return Err(format!("belongs to another {kind} than root: refused"));
         }
     }
+    for name in [entry.header().username_bytes(), entry.header().groupname_bytes()] {
+        if name.is_some_and(|n| !n.is_empty() && n != b"root") {
+            return Err("belongs to another name than root: refused".to_owned());
+        }
+    }
     let twice = into.files.contains_key(inside) || into.folders.contains_key(inside);
     if twice {
         return Err("is there twice: refused".to_owned());
+    }
+    if folder && entry.size() > 0 {
+        return Err("is a folder with content of its own: refused".to_owned());
     }
     if folder {
         into.folders.insert(inside.to_owned(), mode);
@@ -163,271 +201,10 @@ fn take(into: &mut Unpacked, path: &str, entry: &mut tar::Entry<'_, impl Read>) 
     if entry.size() > MAX_ENTRY {
         return Err(format!("is larger than {} MiB: refused", MAX_ENTRY >> 20));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0)));
-    entry.read_to_end(&mut bytes).map_err(|e| format!("is damaged: {e}"))?;
-    into.files.insert(inside.to_owned(), Entry { mode, bytes });
+    let from = usize::try_from(entry.raw_file_position()).map_err(|e| e.to_string())?;
+    let size = usize::try_from(entry.size()).map_err(|e| e.to_string())?;
+    into.files.insert(inside.to_owned(), Entry { mode, content: from..from.saturating_add(size) });
     Ok(())
-}
-
-/// What MANIFEST.json lists.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    #[serde(default)]
-    generation: u64,
-    #[serde(default)]
-    files: Vec<HostFile>,
-    #[serde(default)]
-    bundle_files: Vec<BundleFile>,
-}
-
-/// A file that goes to the host.
-#[derive(Deserialize)]
-struct HostFile {
-    path: String,
-    mode: String,
-    owner: String,
-    group: String,
-    policy: String,
-    sha256: String,
-    #[serde(default)]
-    secrets: Vec<Span>,
-}
-
-/// A file that stays in the bundle.
-#[derive(Deserialize)]
-struct BundleFile {
-    file: String,
-    mode: String,
-    sha256: String,
-    #[serde(default)]
-    secrets: Vec<Span>,
-}
-
-/// Where a secret stands in a file.
-#[derive(Deserialize)]
-struct Span {
-    id: String,
-    fingerprint: String,
-    at: usize,
-    length: usize,
-    encoding: String,
-}
-
-/// A tarball's bundle and its generation, with everything that does not fit together.
-pub struct Checked {
-    /// As a reviewer sees it.
-    pub bundle: Bundle,
-    /// The host's count of its bundles.
-    pub generation: u64,
-}
-
-/// Makes a bundle of what was unpacked: every file against the sums, the manifest and its secrets' fingerprints.
-///
-/// # Errors
-/// Every file that is not what the manifest says, by name.
-pub fn read(unpacked: &Unpacked) -> Result<Checked, SnapshotError> {
-    let name = unpacked.name.as_str();
-    let mut problems = Vec::new();
-    sums(unpacked, &mut problems);
-    let text = |path: &str| {
-        let entry = unpacked
-            .files
-            .get(path)
-            .ok_or_else(|| SnapshotError::one(format!("{name}: {path}"), "is missing"))?;
-        std::str::from_utf8(&entry.bytes)
-            .map_err(|_| SnapshotError::one(format!("{name}: {path}"), "is no UTF-8"))
-    };
-    let with = |mut problems: Vec<Problem>, error: SnapshotError| {
-        problems.extend(error.problems);
-        SnapshotError::all(problems).unwrap_or_else(|| SnapshotError::one(name, "is damaged"))
-    };
-    let manifest_text = match text("MANIFEST.json") {
-        Ok(text) => text,
-        Err(e) => return Err(with(problems, e)),
-    };
-    let parsed = serde_json::from_str::<Manifest>(manifest_text).map_err(|e| e.to_string());
-    let (manifest, head) = match (parsed, Head::parse(manifest_text)) {
-        (Ok(manifest), Ok(head)) => (manifest, head),
-        (Err(what), _) | (_, Err(what)) => {
-            return Err(with(problems, SnapshotError::one(format!("{name}: MANIFEST.json"), what)));
-        }
-    };
-    if head.known.host != name {
-        problems.push(problem(name, "MANIFEST.json", format!("is of {}, not of {name}", head.known.host)));
-    }
-    let key = unpacked.files.get("fingerprint.key").and_then(|e| key::FingerprintKey::parse(&e.bytes));
-    let mut files = BTreeMap::new();
-    let mut add =
-        |path: String, mode: &str, owner: &str, group: &str, policy: &str, sha256: &str, secrets: &[Span]| {
-            let Some(entry) = unpacked.files.get(&path) else {
-                problems.push(problem(name, &path, "is missing".to_owned()));
-                return;
-            };
-            let wanted = u32::from_str_radix(mode, 8).unwrap_or(u32::MAX);
-            if entry.mode != wanted {
-                problems.push(problem(name, &path, format!("has mode {:04o}, not {mode}", entry.mode)));
-            }
-            if digest(&entry.bytes) != sha256 {
-                problems.push(problem(name, &path, "is not what the manifest says (SHA-256)".to_owned()));
-                return;
-            }
-            match body(&entry.bytes, secrets, key.as_ref()) {
-                Ok(body) => {
-                    let file = File {
-                        mode: entry.mode,
-                        owner: Arc::from(owner),
-                        group: Arc::from(group),
-                        policy: Arc::from(policy),
-                        body,
-                    };
-                    if files.insert(Arc::from(path.as_str()), file).is_some() {
-                        problems.push(problem(name, &path, "is in the manifest twice".to_owned()));
-                    }
-                }
-                Err(what) => problems.push(problem(name, &path, what)),
-            }
-        };
-    for f in &manifest.files {
-        add(format!("root{}", f.path), &f.mode, &f.owner, &f.group, &f.policy, &f.sha256, &f.secrets);
-    }
-    for f in &manifest.bundle_files {
-        add(f.file.clone(), &f.mode, "root", "root", "bundle", &f.sha256, &f.secrets);
-    }
-    let listed: BTreeSet<String> = manifest
-        .files
-        .iter()
-        .map(|f| format!("root{}", f.path))
-        .chain(manifest.bundle_files.iter().map(|f| f.file.clone()))
-        .collect();
-    for (path, entry) in &unpacked.files {
-        if !DERIVED.contains(&path.as_str()) && !listed.contains(path) {
-            problems.push(problem(name, path, "is not in the manifest".to_owned()));
-        }
-        if DERIVED.contains(&path.as_str()) && entry.mode != 0o600 {
-            problems.push(problem(name, path, format!("has mode {:04o}, not 0600", entry.mode)));
-        }
-    }
-    folders(unpacked, &mut problems);
-    match SnapshotError::all(problems) {
-        Some(error) => Err(error),
-        None => Ok(Checked {
-            bundle: Bundle { name: Arc::from(name), head, files },
-            generation: manifest.generation,
-        }),
-    }
-}
-
-/// Written while packing, from all the others.
-const DERIVED: [&str; 2] = ["MANIFEST.json", "SHA256SUMS"];
-
-/// Folders are exactly those that the files need, closed to others.
-fn folders(unpacked: &Unpacked, problems: &mut Vec<Problem>) {
-    let mut needed: BTreeSet<&str> = BTreeSet::from([""]);
-    for path in unpacked.files.keys() {
-        needed.extend(path.match_indices('/').filter_map(|(i, _)| path.get(..i)));
-    }
-    let shown = |path: &str| if path.is_empty() { "/".to_owned() } else { format!("{path}/") };
-    for (path, mode) in &unpacked.folders {
-        if !needed.contains(path.as_str()) {
-            problems.push(problem(&unpacked.name, &shown(path), "is a folder that no file needs".to_owned()));
-        }
-        if *mode != 0o700 {
-            problems.push(problem(&unpacked.name, &shown(path), format!("has mode {mode:04o}, not 0700")));
-        }
-    }
-    for path in needed {
-        if !unpacked.folders.contains_key(path) {
-            problems.push(problem(&unpacked.name, &shown(path), "is missing".to_owned()));
-        }
-    }
-}
-
-/// SHA256SUMS names every other file, and each is what it says.
-fn sums(unpacked: &Unpacked, problems: &mut Vec<Problem>) {
-    let name = &unpacked.name;
-    let Some(entry) = unpacked.files.get("SHA256SUMS") else {
-        problems.push(problem(name, "SHA256SUMS", "is missing".to_owned()));
-        return;
-    };
-    let Ok(text) = std::str::from_utf8(&entry.bytes) else {
-        problems.push(problem(name, "SHA256SUMS", "is no UTF-8".to_owned()));
-        return;
-    };
-    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
-    for (i, line) in text.lines().enumerate() {
-        match line.split_once("  ") {
-            Some((sum, path)) if known.insert(path, sum).is_none() => {}
-            _ => problems.push(problem(name, "SHA256SUMS", format!("line {} is no sum", i + 1))),
-        }
-    }
-    for (path, entry) in unpacked.files.iter().filter(|(path, _)| *path != "SHA256SUMS") {
-        match known.remove(path.as_str()) {
-            None => problems.push(problem(name, path, "is not in SHA256SUMS".to_owned())),
-            Some(sum) if sum != digest(&entry.bytes) => {
-                problems.push(problem(
-                    name,
-                    path,
-                    "is damaged: its SHA-256 is not that of SHA256SUMS".to_owned(),
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    for path in known.keys() {
-        problems.push(problem(name, path, "is missing: SHA256SUMS names it".to_owned()));
-    }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// A file's bytes with each secret replaced by its symbol, after its fingerprint was found to be right.
-fn body(bytes: &[u8], spans: &[Span], key: Option<&key::FingerprintKey>) -> Result<Body, String> {
-    let mut text = String::new();
-    let mut from = 0;
-    for span in spans {
-        let plain = bytes.get(from..span.at).ok_or("the manifest's secrets overlap")?;
-        let end = span.at.checked_add(span.length).ok_or("the manifest's secrets overlap")?;
-        let secret = bytes.get(span.at..end).ok_or("the manifest's secrets lie beyond its end")?;
-        let raw = match span.encoding.as_str() {
-            "raw" => Zeroizing::new(secret.to_vec()),
-            "base64" => Zeroizing::new(
-                base64::engine::general_purpose::STANDARD
-                    .decode(secret)
-                    .map_err(|_| format!("{} is no base64", span.id))?,
-            ),
-            other => return Err(format!("{} has the unknown encoding {other:?}", span.id)),
-        };
-        if fingerprint(&raw, key).as_deref() != Some(span.fingerprint.as_str()) {
-            return Err(format!("{} is not the secret of its fingerprint", span.id));
-        }
-        if spans.len() == 1 && span.at == 0 && end == bytes.len() && span.encoding == "raw" {
-            return Ok(Body::Secret {
-                id: Arc::from(span.id.as_str()),
-                fingerprint: Arc::from(span.fingerprint.as_str()),
-            });
-        }
-        text.push_str(std::str::from_utf8(plain).map_err(|_| "is no UTF-8")?);
-        text.push_str(&format!("<secret {} {}>", span.id, span.fingerprint));
-        from = end;
-    }
-    let rest = bytes.get(from..).unwrap_or_default();
-    text.push_str(std::str::from_utf8(rest).map_err(|_| "is no UTF-8")?);
-    Ok(Body::Text(Arc::from(text)))
-}
-
-/// Of a private key that of its public half; of the key of fingerprints its own; of all else an HMAC.
-fn fingerprint(secret: &[u8], key: Option<&key::FingerprintKey>) -> Option<String> {
-    if secret.starts_with(b"-----BEGIN") {
-        return key::fingerprint_of_private_pem(secret);
-    }
-    let own = key::FingerprintKey::parse(secret).map(|k| k.own());
-    match (own, key) {
-        (Some(own), Some(key)) if own == key.own() => Some(own),
-        (_, key) => key.map(|k| k.of(secret)),
-    }
 }
 
 /// Tarballs of one cluster, unpacked when they are asked for.
@@ -442,7 +219,7 @@ impl Tarballs {
         let mut tarballs = Tarballs { names: BTreeMap::new(), packed: BTreeMap::new() };
         for (name, bytes) in packed {
             let name: Arc<str> = Arc::from(name);
-            tarballs.names.insert(name.clone(), Some(Identity::Packed(digest(&bytes))));
+            tarballs.names.insert(name.clone(), Some(Identity::Packed(hex(&Sha256::digest(&bytes)))));
             tarballs.packed.insert(name, bytes);
         }
         tarballs

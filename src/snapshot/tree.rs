@@ -1,8 +1,8 @@
 //! Where a review tree's files are: a folder, or a commit of a git repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::SnapshotError;
 
@@ -39,18 +39,43 @@ pub trait Tree: Send + Sync {
 pub struct Folder {
     dir: PathBuf,
     identities: BTreeMap<Arc<str>, super::Identity>,
+    /// Folders that were found to be such.
+    folders: RwLock<BTreeSet<PathBuf>>,
 }
 
 impl Folder {
     /// A review tree.
     pub fn new(dir: impl Into<PathBuf>) -> Folder {
-        Folder { dir: dir.into(), identities: BTreeMap::new() }
+        Folder { dir: dir.into(), identities: BTreeMap::new(), folders: RwLock::default() }
     }
 
     /// With what the record beside it says of the bundles.
     pub fn with_identities(mut self, identities: BTreeMap<Arc<str>, super::Identity>) -> Folder {
         self.identities = identities;
         self
+    }
+
+    /// Refuses what is reached through a link: a review tree from somebody's branch would show any file of this machine.
+    fn no_links(&self, path: &str) -> Result<(), SnapshotError> {
+        let mut at = self.dir.clone();
+        for part in path.split('/').filter(|p| !p.is_empty()) {
+            at.push(part);
+            let known = self.folders.read().unwrap_or_else(PoisonError::into_inner).contains(&at);
+            if known {
+                continue;
+            }
+            match std::fs::symlink_metadata(&at) {
+                Ok(meta) if meta.is_symlink() => {
+                    return Err(SnapshotError::one(at.display().to_string(), "is a symbolic link: refused"));
+                }
+                Ok(meta) if meta.is_dir() => {
+                    self.folders.write().unwrap_or_else(PoisonError::into_inner).insert(at.clone());
+                }
+                // What is not there is said by whoever wants to read it.
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     fn place(&self, path: &str) -> String {
@@ -60,6 +85,7 @@ impl Folder {
 
 impl Tree for Folder {
     fn list(&self, below: &str) -> Result<Vec<String>, SnapshotError> {
+        self.no_links(below)?;
         let root = self.dir.join(below);
         let mut found = Vec::new();
         let mut problems = Vec::new();
@@ -91,6 +117,7 @@ impl Tree for Folder {
     }
 
     fn folders(&self, below: &str) -> Result<Vec<String>, SnapshotError> {
+        self.no_links(below)?;
         let root = self.dir.join(below);
         let entries = match std::fs::read_dir(&root) {
             Ok(entries) => entries,
@@ -108,6 +135,7 @@ impl Tree for Folder {
 
     fn read(&self, path: &str) -> Result<Option<Arc<str>>, SnapshotError> {
         use std::io::Read;
+        self.no_links(path)?;
         let target = self.dir.join(path);
         let fail = |what: String| SnapshotError::one(target.display().to_string(), what);
         let meta = match std::fs::symlink_metadata(&target) {
@@ -123,7 +151,7 @@ impl Tree for Folder {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
         std::fs::File::open(&target)
-            .and_then(|f| f.take(MAX_FILE).read_to_end(&mut bytes))
+            .and_then(|f| f.take(MAX_FILE + 1).read_to_end(&mut bytes))
             .map_err(|e| fail(e.to_string()))?;
         String::from_utf8(bytes).map(|text| Some(Arc::from(text))).map_err(|_| fail("is no UTF-8".to_owned()))
     }

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod net;
+pub mod tarball;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -136,7 +136,8 @@ pub const MEANINGLESS: &[(&str, &str)] = &[
     ),
     (
         "kubeconfigs",
-        "order of clusters, users and contexts, all that means nothing in YAML, line breaks in embedded certificates",
+        "order of clusters, users and contexts, all that means nothing in YAML, line breaks in embedded certificates and text \
+         around them",
     ),
     ("certificates", "text around the PEM blocks, line breaks in them"),
     ("public keys", "text around the PEM block, line breaks in it"),
