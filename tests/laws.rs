@@ -643,7 +643,8 @@ fn no_changed_character_is_lost() {
                     || matches!(format, Format::Certificate | Format::PublicKey)
                         && !before.starts_with('M')
                         && at + 80 > text.len();
-                let nothing = nothing || format == Format::Kubeconfig && embedded(&before) == embedded(&after);
+                let nothing =
+                    nothing || format == Format::Kubeconfig && embedded(&before) == embedded(&after);
                 assert!(nothing, "{path}: {before:?} became {after:?} and nobody is told");
                 silent.insert(format!("{format:?}"));
             }

@@ -66,7 +66,9 @@ fn found(bundle: &Bundle) -> BTreeMap<String, Found> {
         } else {
             None
         };
-        let Some(mut summary) = pem.and_then(|pem| read::summary(&read::der(&pem).ok()?).ok()) else { continue };
+        let Some(mut summary) = pem.and_then(|pem| read::summary(&read::der(&pem).ok()?).ok()) else {
+            continue;
+        };
         super::printable::text(&mut summary.subject_text);
         out.insert(
             shown(path),

@@ -230,7 +230,9 @@ impl<'a> Shared<'a> {
         let mut head = identity(cluster, ledger, &host.fqdn);
         let mut text = |key: &'static str, value: &str| head.push((key, json!(value).to_string()));
         text("name", &host.name);
-        text("nodeName", &host.node_name);
+        if host.is_node() {
+            text("nodeName", &host.node_name);
+        }
         text("endpoint", &cluster.kubernetes.endpoint.to_string());
         if host.has(Role::Etcd) {
             let member = ledger.hosts.get(&host.fqdn).and_then(|r| r.etcd);

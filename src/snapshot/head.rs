@@ -105,9 +105,7 @@ impl Head {
     pub fn fields(&self) -> std::collections::BTreeMap<String, String> {
         let mut out = std::collections::BTreeMap::new();
         for (key, value) in &self.all {
-            // A host that is no node has no use for a node's name.
-            let unused = key == "nodeName" && !self.has("control-plane") && !self.has("worker");
-            if !DERIVED.contains(&key.as_str()) && !unused {
+            if !DERIVED.contains(&key.as_str()) {
                 flatten(key, value, &mut out);
             }
         }
