@@ -60,8 +60,8 @@ pub struct Unit {
     pub reload_on: Vec<String>,
 }
 
-/// Follows from the certificates, whose own changes are told.
-const DERIVED: [&str; 4] = ["validFrom", "validUntil", "generation", "schema"];
+/// Follows from the certificates, or from kubeadm's documents, whose own changes are told.
+const DERIVED: [&str; 5] = ["validFrom", "validUntil", "generation", "schema", "kubernetesVersion"];
 
 impl Head {
     /// Reads BUNDLE.json, or MANIFEST.json, of which the lists of files are left out.
