@@ -485,7 +485,7 @@ impl Planner<'_> {
     }
 
     fn once(&mut self, procedure: &'static str, note: &str) {
-        if let Some(host) = self.servers().into_iter().next() {
+        if let Some(host) = self.staying_servers().into_iter().next() {
             self.step(
                 Action::Reconfigure(procedure),
                 vec![host],
@@ -501,7 +501,7 @@ impl Planner<'_> {
     }
 
     /// Control planes that stay, that of `kubeadm init` first.
-    fn servers(&self) -> Vec<Arc<str>> {
+    fn staying_servers(&self) -> Vec<Arc<str>> {
         let mut servers: Vec<Arc<str>> =
             self.active("control-plane").into_iter().filter(|h| self.stays(h)).collect();
         servers.sort_by_key(|h| (self.kubeadm(h) != Some("init"), h.clone()));
@@ -517,7 +517,7 @@ impl Planner<'_> {
     /// Kubernetes' own order: control planes one at a time, then the other nodes; a kubelet changes its minor version only
     /// on a drained node.
     fn upgrade(&mut self) {
-        let servers = self.servers().into_iter().map(|h| (vec![h], true));
+        let servers = self.staying_servers().into_iter().map(|h| (vec![h], true));
         let nodes = self.plain_nodes();
         let nodes = batches(&nodes).into_iter().map(|batch| (batch, false));
         for (hosts, server) in servers.chain(nodes).collect::<Vec<_>>() {
@@ -542,7 +542,7 @@ impl Planner<'_> {
     }
 
     fn everywhere(&mut self, procedure: &'static str, note: &str, nodes: bool) {
-        for host in self.servers() {
+        for host in self.staying_servers() {
             self.step(
                 Action::Reconfigure(procedure),
                 vec![host],
