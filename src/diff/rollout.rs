@@ -74,6 +74,8 @@ pub enum Action {
     Reconfigure(&'static str),
     /// Pods leave the node.
     Drain,
+    /// Pods may come to the node again.
+    Uncordon,
     /// The node is taken out of the cluster.
     DeleteNode,
     /// The member is taken out of etcd.
@@ -100,6 +102,7 @@ impl Action {
             Action::Up => "up".to_owned(),
             Action::Reconfigure(procedure) => format!("reconfigure:{procedure}"),
             Action::Drain => "drain".to_owned(),
+            Action::Uncordon => "uncordon".to_owned(),
             Action::DeleteNode => "delete-node".to_owned(),
             Action::MemberRemove => "member-remove".to_owned(),
             Action::Uninstall => "uninstall".to_owned(),

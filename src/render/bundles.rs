@@ -244,6 +244,9 @@ impl<'a> Shared<'a> {
             Some(kubeadm::Bootstrap::Join) => text("kubeadm", "join"),
             None => {}
         }
+        if host.is_node() {
+            text("kubernetesVersion", &format!("v{}", cluster.kubernetes.version));
+        }
         if let Some((from, until)) = self.validity(host) {
             text("validFrom", &timestamp(from));
             text("validUntil", &timestamp(until));

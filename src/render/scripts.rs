@@ -18,6 +18,7 @@ const PARTS: &[(&str, &str)] = parts![
     "compare.sh",
     "probe.sh",
     "pods.sh",
+    "upgrade.sh",
     "operator/fleet.sh",
     "operator/gates.sh",
     "operator/steps.sh",

@@ -10,13 +10,16 @@
 #   kubelet-config  this node's kubelet, from the settings in the cluster (upload-config comes first)
 #   kube-proxy      kube-proxy's settings, and its pods anew (once, on any control plane)
 #   coredns         CoreDNS (once, on any control plane)
+#   upgrade         this node to the bundle's version of Kubernetes: control planes one at a time, then
+#                   the other nodes, each drained before. Its packages (kubeadm, kubelet) come first
 #
 #   --dry-run       say what would be changed; change nothing; exit 2 if there is anything
 #   --wait SECONDS  how long to wait for each thing that must come up (default 300)
 #
-# Files that are replaced are kept in /var/lib/khagen/reconfigure/PROCEDURE. What fails is put back.
+# Files that are replaced are kept in /var/lib/khagen/reconfigure/PROCEDURE. What fails is put back; an
+# upgrade that fails goes on where it ended when it is run again.
 #
-# Exit codes: 0 done or nothing to do, 1 error (the host is as it was before), 2 a dry run found
+# Exit codes: 0 done or nothing to do, 1 error (see above for what is put back), 2 a dry run found
 # changes, 4 the bundle is damaged or not the installed one, 5 wrong host, 6 a precondition is not
 # met, 64 usage.
 
@@ -24,6 +27,7 @@
 # @include host.sh
 # @include probe.sh
 # @include pods.sh
+# @include upgrade.sh
 
 DRY=''
 WAIT=300
@@ -109,7 +113,7 @@ wanted_version() { sed -n 's/^kubernetesVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/
 # same_version WHAT HAS: a change of versions has an order of its own, which kubeadm upgrade knows.
 same_version() {
     if [[ -n $2 && $2 != "$(wanted_version)" ]]; then
-        finish 6 "$1 is $2, the bundle is for $(wanted_version): that is an upgrade (kubeadm upgrade), which this script does not do"
+        finish 6 "$1 is $2, the bundle is for $(wanted_version): that is an upgrade: run 'reconfigure.sh upgrade' first"
     fi
 }
 tag() { printf '%s' "${1##*:}"; }
@@ -272,15 +276,27 @@ kubelet_healthy() {
     timeout 5 "$BASH" -c "exec 3<>\"/dev/tcp/127.0.0.1/\$1\"; printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3; cat <&3" healthz \
         "${port:-10248}" 2>/dev/null | grep -e '^ok' >/dev/null
 }
-kubelet_config() {
-    local name rows options=() changed=()
-    work_folder
+# kubelet_stays: after a restart.
+kubelet_stays() {
+    wait_for "kubelet" kubelet_healthy || finish 1 "kubelet does not come up: see journalctl -u kubelet"
+    sleep 3
+    if ! kubelet_healthy; then finish 1 "kubelet does not stay up: see journalctl -u kubelet"; fi
+}
+has_patches() {
+    local rows
+    rows=$(entries files path)
+    [[ $'\n'$rows == *$'\n/etc/kubernetes/patches/'* ]]
+}
+# kubelet_files: sets NEW_FILES to those of kubelet's that kubeadm would write otherwise; they are in WORK.
+NEW_FILES=()
+kubelet_files() {
+    local name options=()
+    NEW_FILES=()
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ -f $KUBELET/$name ]]; then cp -- "$KUBELET/$name" "$WORK/$name"; fi
     done
     [[ -f $KUBELET/config.yaml ]] || finish 6 "$KUBELET/config.yaml is missing: has up.sh ended?"
-    rows=$(entries files path)
-    if [[ $'\n'$rows == *$'\n/etc/kubernetes/patches/'* ]]; then options+=(--patches /etc/kubernetes/patches); fi
+    if has_patches; then options+=(--patches /etc/kubernetes/patches); fi
     # Told to do nothing, kubeadm writes to our folder what it would write to kubelet's.
     touch -d @1 -- "$WORK/config.yaml"
     if ! KUBEADM_UPGRADE_DRYRUN_DIR=$WORK "$(tool kubeadm)" upgrade node phase kubelet-config --dry-run "${options[@]}" >"$WORK/printed" 2>"$WORK/errors"; then
@@ -290,26 +306,29 @@ kubelet_config() {
     if [[ $(stat -c %Y -- "$WORK/config.yaml") == 1 ]]; then finish 6 "this kubeadm does not write where it is told: it is older than 1.32"; fi
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ ! -f $WORK/$name ]]; then continue; fi
-        if [[ ! -f $KUBELET/$name ]] || ! same_bytes "$WORK/$name" "$KUBELET/$name"; then changed+=("$name"); fi
+        if [[ ! -f $KUBELET/$name ]] || ! same_bytes "$WORK/$name" "$KUBELET/$name"; then NEW_FILES+=("$name"); fi
     done
-    if [[ ${#changed[@]} -eq 0 ]]; then nothing; fi
+}
+kubelet_config() {
+    local name
+    work_folder
+    kubelet_files
+    if [[ ${#NEW_FILES[@]} -eq 0 ]]; then nothing; fi
     if [[ -n $DRY ]]; then
-        for name in "${changed[@]}"; do
+        for name in "${NEW_FILES[@]}"; do
             result "replace $KUBELET/$name"
             diff -u -N -- "$KUBELET/$name" "$WORK/$name" | tail -n +3 | grep -e '^[-+]' || :
         done
         result "restart kubelet.service"
         dry_end
     fi
-    back_up "${changed[@]/#/$KUBELET/}" kubelet.service
-    for name in "${changed[@]}"; do
+    back_up "${NEW_FILES[@]/#/$KUBELET/}" kubelet.service
+    for name in "${NEW_FILES[@]}"; do
         say "$KUBELET/$name: as the cluster says"
         lay "$WORK/$name" "$KUBELET/$name" 0644 root root
     done
     systemctl restart kubelet.service
-    wait_for "kubelet" kubelet_healthy || finish 1 "kubelet does not come up: see journalctl -u kubelet"
-    sleep 3
-    if ! kubelet_healthy; then finish 1 "kubelet does not stay up: see journalctl -u kubelet"; fi
+    kubelet_stays
     settled
 }
 
@@ -359,7 +378,7 @@ coredns() {
     wanted=$(image_in "$WORK/objects.yaml")
     if [[ $has == "$wanted" ]]; then nothing; fi
     if [[ $(tag "$has") != "$(tag "$wanted")" ]]; then
-        finish 6 "CoreDNS is $(tag "$has"), this kubeadm's is $(tag "$wanted"): that is an upgrade (kubeadm upgrade), which this script does not do"
+        finish 6 "CoreDNS is $(tag "$has"), this kubeadm's is $(tag "$wanted"): that is an upgrade: run 'reconfigure.sh upgrade' first"
     fi
     if [[ -n $DRY ]]; then
         result "image of deployment coredns: $has, then $wanted"
@@ -377,7 +396,7 @@ main() {
             --wait) [[ ${2-} =~ ^[0-9]+$ ]] || { show_usage >&2; finish 64; }
                 WAIT=$2; shift ;;
             --help | -h) show_usage; finish 0 ;;
-            upload-config | control-plane | certificates | kubelet-config | kube-proxy | coredns)
+            upload-config | control-plane | certificates | kubelet-config | kube-proxy | coredns | upgrade)
                 [[ -z $PROCEDURE ]] || { show_usage >&2; finish 64; }
                 PROCEDURE=$1 ;;
             *) show_usage >&2; finish 64 ;;
@@ -387,7 +406,7 @@ main() {
     if [[ -z $PROCEDURE ]]; then show_usage >&2; finish 64; fi
     need_root
     check_host
-    if [[ $PROCEDURE == kubelet-config ]]; then
+    if [[ $PROCEDURE == kubelet-config || $PROCEDURE == upgrade ]]; then
         has roles control-plane || has roles worker || finish 64 "$(field host) is no node"
     elif ! has roles control-plane; then
         finish 64 "$(field host) is no control plane, and $PROCEDURE is for those"

@@ -207,7 +207,7 @@ code 0 "$BOX/new/reconfigure.sh" control-plane; says 'nothing to do'
 
 step "another version is an upgrade"
 sed -i 's/\(kube-apiserver\):v1.36.[0-9]*/\1:v1.35.1/' $MANIFESTS/kube-apiserver.yaml
-code 6 "$BOX/new/reconfigure.sh" control-plane; says 'kubeadm upgrade'
+code 6 "$BOX/new/reconfigure.sh" control-plane; says 'reconfigure.sh upgrade'
 sed -i "s/:v1.35.1/:$(sed -n 's/^kubernetesVersion: //p' /etc/kubernetes/kubeadm-cluster.yaml)/" $MANIFESTS/kube-apiserver.yaml
 await all_up
 code 0 "$BOX/new/reconfigure.sh" control-plane
@@ -266,7 +266,7 @@ grep -e 'init phase upload-config all --config' "$BOX/calls" >/dev/null || die "
 grep -e 'maxPods: 110' /var/lib/khagen/reconfigure/upload-config/objects.yaml >/dev/null || die "not kept"
 code 0 "$BOX/new/reconfigure.sh" upload-config; says 'nothing to do'
 sed -i 's/kubernetesVersion: .*/kubernetesVersion: v1.35.0/' "$BOX/live.yaml"
-code 6 "$BOX/new/reconfigure.sh" upload-config; says 'kubeadm upgrade'
+code 6 "$BOX/new/reconfigure.sh" upload-config; says 'reconfigure.sh upgrade'
 
 step "kube-proxy"
 sed -n 's/^kubernetesVersion: //p' /etc/kubernetes/kubeadm-cluster.yaml >"$BOX/version"
@@ -294,7 +294,7 @@ code 2 "$BOX/new/reconfigure.sh" coredns --dry-run; says 'registry.example.com'
 code 0 "$BOX/new/reconfigure.sh" coredns
 grep -e 'init phase addon coredns' "$BOX/calls" >/dev/null || die "kubeadm was not asked"
 echo registry.k8s.io/coredns/coredns:v1.0.0 >"$BOX/coredns"
-code 6 "$BOX/new/reconfigure.sh" coredns; says 'kubeadm upgrade'
+code 6 "$BOX/new/reconfigure.sh" coredns; says 'reconfigure.sh upgrade'
 
 step "kubelet-config"
 live new
@@ -346,5 +346,130 @@ cp -a "$BOX/new" "$BOX/patched"
 sed -i 's|^"files": \[|&\n{"path": "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml", "policy": "input"},|' "$BOX/patched/MANIFEST.json"
 sed -i 's/"manifest": .*/"manifest": "'"$(sha256sum "$BOX/patched/MANIFEST.json" | cut -c 1-64)"'"/' /var/lib/khagen/receipt.json
 code 2 "$BOX/patched/reconfigure.sh" kubelet-config --dry-run; says '^\+maxPods: 50'
+step "upgrade"
+HAS=$(sed -n 's/^kubernetesVersion: //p' /etc/kubernetes/kubeadm-cluster.yaml)
+NEXT=${HAS%.*}.99
+PEM=/var/lib/kubelet/pki/kubelet-client-current.pem
+CONFIG=$BOX/www/api/v1/namespaces/kube-system/configmaps/kubeadm-config
+uploaded() { sed -i "s/\\\\nkubernetesVersion: v[0-9.]*/\\\\nkubernetesVersion: $1/" "$CONFIG"; }
+node_is() { # KUBELET READY
+    jq --arg version "$1" --arg ready "$2" '.status = {nodeInfo: {kubeletVersion: $version}, conditions: [{type: "DiskPressure", status: "False"}, {type: "Ready", status: $ready}]}' \
+        "$BOX/www/api/v1/nodes/k8smaster1.isociel.com" >"$BOX/node.json"
+    mv "$BOX/node.json" "$BOX/www/api/v1/nodes/k8smaster1.isociel.com"
+}
+bundle_of() { # NAME SED-EXPRESSION
+    cp -a "$BOX/patched" "$BOX/$1"
+    sed -i -e "s/^\"kubernetesVersion\": .*/\"kubernetesVersion\": \"$NEXT\",/" -e "$2" "$BOX/$1/MANIFEST.json"
+}
+takes() { sed -i 's/"manifest": .*/"manifest": "'"$(sha256sum "$BOX/$1/MANIFEST.json" | cut -c 1-64)"'"/' /var/lib/khagen/receipt.json; }
+images() { sed -n 's/^ *image: .*:\(v[0-9.]*\)$/\1/p' $MANIFESTS/*.yaml | sort -u; }
+# What kubeadm upgrade does on a node, without an API that it could write to: the flags are judged and kubelet's files
+# written by the real one.
+cat >/usr/local/sbin/kubeadm <<STUB
+#!/bin/bash
+echo "kubeadm \$*" >>$BOX/calls
+case "\$*" in
+    'version -o short') cat $BOX/kubeadm-version; exit ;;
+    'upgrade apply $NEXT --'* | 'upgrade node --'*)
+        "$KUBEADM" "\$@" --help >/dev/null || exit
+        [[ "\$*" == *' --patches /etc/kubernetes/patches' && "\$*" == *' --certificate-renewal=false '* ]] || exit 1 ;;
+    *) exec "$KUBEADM" "\$@" ;;
+esac
+if [[ -f $BOX/upgrade-fails ]]; then echo 'not today' >&2; exit 1; fi
+if [[ -f $BOX/upgrade-hangs ]]; then mv $MANIFESTS/kube-scheduler.yaml $BOX/; sleep 60; fi
+if [[ -f $MANIFESTS/kube-apiserver.yaml ]]; then
+    sed -i 's/\\(image: .*kube-[a-z-]*\\):v.*/\\1:$NEXT/' $MANIFESTS/*.yaml
+    until (exec 3<>/dev/tcp/192.168.13.61/6443) 2>/dev/null && pgrep -x kube-scheduler >/dev/null; do sleep 0.1; done
+    sleep 1
+fi
+if [[ \$2 == apply ]]; then sed -i 's/\\\\\\\\nkubernetesVersion: v[0-9.]*/\\\\\\\\nkubernetesVersion: $NEXT/' $CONFIG; fi
+if [[ -f $BOX/upgrade-fails-late ]]; then rm $BOX/upgrade-fails-late; exit 1; fi
+"$KUBEADM" upgrade node phase kubelet-config --patches /etc/kubernetes/patches
+STUB
+printf '#!/bin/sh\necho "Kubernetes $(cat %s)"\n' "$BOX/kubelet-version" >/usr/local/sbin/kubelet
+chmod 0755 /usr/local/sbin/kubelet
+sed -i "2i if [[ \"\$*\" == 'restart kubelet.service' && -f $BOX/node.next ]]; then cp $BOX/node.next $BOX/www/api/v1/nodes/k8smaster1.isociel.com; fi" /usr/local/sbin/systemctl
+mkdir -p "${PEM%/*}"
+bundle_of next ''
+bundle_of worker 's/^"roles": .*/"roles": ["worker"],/'
+takes next
+echo "$HAS" | tee "$BOX/kubeadm-version" >"$BOX/kubelet-version"
+code 6 "$BOX/next/reconfigure.sh" upgrade; says "kubeadm is $HAS, kubelet is $HAS on this host, the bundle is for $NEXT.*kubeadm=${NEXT#v}"
+echo "$NEXT" >"$BOX/kubeadm-version"
+code 6 "$BOX/next/reconfigure.sh" upgrade; says "upgrade.*: kubelet is $HAS on|reconfigure.sh: kubelet is $HAS on"
+echo "$NEXT" >"$BOX/kubelet-version"
+code 6 "$BOX/next/reconfigure.sh" upgrade; says "$PEM is missing"
+cat "$BOX/node.crt" "$BOX/node.key" >$PEM
+node_is "$NEXT" True
+cp "$BOX/www/api/v1/nodes/k8smaster1.isociel.com" "$BOX/node.next"
+node_is "$HAS" True
+uploaded "v1.34.2"; code 6 "$BOX/next/reconfigure.sh" upgrade; says "one minor at a time.*v1.35 first"
+uploaded "v1.37.0"; code 6 "$BOX/next/reconfigure.sh" upgrade; says "does not go down"
+uploaded "$HAS"
+: >"$BOX/calls"; stamps >"$BOX/before"
+code 2 "$BOX/next/reconfigure.sh" upgrade --dry-run
+says "the cluster: $HAS, then $NEXT"; says 'restart kube-scheduler'; says "^kubeadm upgrade apply $NEXT --yes --certificate-renewal=false"; says 'restart kubelet.service'
+stamps >"$BOX/after"; same "$BOX/before" "$BOX/after"
+! grep -e '^kubeadm upgrade apply' -e 'restart' "$BOX/calls" || die "done in a dry run"
+
+# the first control plane; it fails, is killed, fails late, and its kubelet does not come up
+cp -a $MANIFESTS "$BOX/manifests.old"; cp /var/lib/kubelet/config.yaml "$BOX/kubelet.yaml"
+touch "$BOX/upgrade-fails"
+code 1 "$BOX/next/reconfigure.sh" upgrade; says 'not today'; says "upgrade apply $NEXT .*failed"
+rm "$BOX/upgrade-fails"; touch "$BOX/upgrade-hangs"
+rm -rf "$TMPDIR"/*
+setsid "$BOX/next/reconfigure.sh" upgrade >/dev/null 2>&1 &
+script=$!
+is_out() { [[ ! -f $MANIFESTS/kube-scheduler.yaml ]]; }
+await is_out
+kill -9 -- "-$script"
+rm -rf "$TMPDIR"/* "$BOX/upgrade-hangs"
+touch "$BOX/upgrade-fails-late"
+code 1 "$BOX/next/reconfigure.sh" upgrade --wait 20; says 'kube-scheduler: its manifest is missing'
+[[ $(images) == "$NEXT" ]] || die "$(images)"
+: >"$BOX/calls"
+mv "$BOX/node.next" "$BOX/node.later"
+code 1 "$BOX/next/reconfigure.sh" upgrade --wait 2; says "not Ready with kubelet $NEXT .kubelet: $HAS, Ready: yes"
+grep -e "^kubeadm upgrade apply $NEXT" "$BOX/calls" >/dev/null || die "a half done apply was taken for a done one"
+mv "$BOX/node.later" "$BOX/node.next"
+code 0 "$BOX/next/reconfigure.sh" upgrade --wait 20
+for name in kube-apiserver kube-controller-manager kube-scheduler; do
+    cmp "$BOX/manifests.old/$name.yaml" /var/lib/khagen/reconfigure/upgrade/$name.yaml || die "the former manifest of $name is not kept"
+done
+cmp "$BOX/kubelet.yaml" /var/lib/khagen/reconfigure/upgrade/config.yaml
+grep -x -e 'maxPods: 50' /var/lib/kubelet/config.yaml >/dev/null || die "the host's own settings are lost"
+: >"$BOX/calls"
+code 0 "$BOX/next/reconfigure.sh" upgrade; says 'nothing to do'
+! grep -e '^kubeadm upgrade apply' -e '^kubeadm upgrade node --' -e restart "$BOX/calls" || die "upgraded for nothing"
+# needrestart may have restarted kubelet before; what is written for it decides
+cp "$BOX/kubelet.yaml" /var/lib/kubelet/config.yaml
+code 2 "$BOX/next/reconfigure.sh" upgrade --dry-run; says '^kubeadm upgrade node '
+
+# another control plane: the cluster is of the version already
+rm $MANIFESTS/*.yaml; cp -a "$BOX"/manifests.old/* $MANIFESTS/
+await all_up
+node_is "$HAS" True
+: >"$BOX/calls"
+code 0 "$BOX/next/reconfigure.sh" upgrade --wait 20
+grep -e '^kubeadm upgrade node --certificate-renewal=false' "$BOX/calls" >/dev/null || die "not upgraded"
+[[ $(images) == "$NEXT" && $(grep -c -x 'restart kubelet.service' "$BOX/calls") -eq 1 ]] || die "$(images)"
+! grep -e '^kubeadm upgrade apply' "$BOX/calls" || die "applied twice"
+
+# a worker: after all control planes
+takes worker
+node_is "$HAS" True
+mv $MANIFESTS "$BOX/manifests.aside"; mkdir $MANIFESTS
+cp -a "$BOX/pods/api.conf" "$BOX/api.conf"
+"$BOX/pods/kube-apiserver" -c "$BOX/api.conf" -e "$BOX/pods/api.log" &
+await serving
+uploaded "$HAS"; code 6 "$BOX/worker/reconfigure.sh" upgrade; says "the cluster is still $HAS.*on each control plane first"
+uploaded "$NEXT"; printf '{"gitVersion": "%s"}' "$HAS" >"$BOX/www/version"
+code 6 "$BOX/worker/reconfigure.sh" upgrade; says "an API server behind k8sapi.* is still $HAS"
+printf '{"major": "1", "minor": "36", "gitVersion": "%s"}' "$NEXT" >"$BOX/www/version"
+: >"$BOX/calls"
+code 0 "$BOX/worker/reconfigure.sh" upgrade --wait 5
+grep -e '^kubeadm upgrade node --certificate-renewal=false' "$BOX/calls" >/dev/null || die "not upgraded"
+! grep -e kubectl "$BOX/calls" || die "a worker has no kubectl"
+code 0 "$BOX/worker/reconfigure.sh" upgrade; says 'nothing to do'
 [[ ! -e /var/lib/khagen/pending && -z $(ls /var/lib/khagen/backups) && -z $(ls "$TMPDIR") ]] || die "something was left behind: $(ls "$TMPDIR")"
 printf 'all steps passed after %s s\n' "$SECONDS"

@@ -450,6 +450,15 @@ pub const RULES: &[Rule] = &[
         "up.sh",
     ),
     rule(
+        "node-version",
+        &["MANIFEST.json"],
+        &["kubernetesVersion"],
+        Class::Reconfigure,
+        "the node's kubeadm and kubelet go to the new version, after the control planes; kubeadm of that version must be there first",
+        "kubernetes.io, Upgrading kubeadm clusters",
+    )
+    .by("upgrade", Scope::Nodes),
+    rule(
         "packages",
         &["MANIFEST.json"],
         &["packages*", "commands*"],

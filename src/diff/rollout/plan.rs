@@ -485,12 +485,7 @@ impl Planner<'_> {
     }
 
     fn once(&mut self, procedure: &'static str, note: &str) {
-        let first = self
-            .active("control-plane")
-            .into_iter()
-            .filter(|h| self.stays(h))
-            .min_by_key(|h| (self.kubeadm(h) != Some("init"), h.clone()));
-        if let Some(host) = first {
+        if let Some(host) = self.staying_servers().into_iter().next() {
             self.step(
                 Action::Reconfigure(procedure),
                 vec![host],
@@ -505,11 +500,49 @@ impl Planner<'_> {
         self.hosts.get(host)?.new.as_ref()?.known.kubeadm.as_deref()
     }
 
-    fn everywhere(&mut self, procedure: &'static str, note: &str, nodes: bool) {
+    /// Control planes that stay, that of `kubeadm init` first.
+    fn staying_servers(&self) -> Vec<Arc<str>> {
         let mut servers: Vec<Arc<str>> =
             self.active("control-plane").into_iter().filter(|h| self.stays(h)).collect();
         servers.sort_by_key(|h| (self.kubeadm(h) != Some("init"), h.clone()));
-        for host in servers {
+        servers
+    }
+
+    /// Nodes that stay and are no control planes.
+    fn plain_nodes(&self) -> Vec<Arc<str>> {
+        let own = |h: &Arc<str>| self.stays(h) && !self.is(h, "control-plane");
+        self.active("worker").into_iter().filter(own).collect()
+    }
+
+    /// Kubernetes' own order: control planes one at a time, then the other nodes; a kubelet changes its minor version only
+    /// on a drained node.
+    fn upgrade(&mut self) {
+        let servers = self.staying_servers().into_iter().map(|h| (vec![h], true));
+        let nodes = self.plain_nodes();
+        let nodes = batches(&nodes).into_iter().map(|batch| (batch, false));
+        for (hosts, server) in servers.chain(nodes).collect::<Vec<_>>() {
+            let before: &[Gate] = if server { &[Gate::Etcd, Gate::Api] } else { &[Gate::Api] };
+            let after: &[Gate] =
+                if server { &[Gate::Apiserver, Gate::Api, Gate::Node] } else { &[Gate::Node] };
+            let what = if server {
+                "static pods and kubelet go to the new version; its kubeadm and kubelet must be installed before"
+            } else {
+                "kubelet goes to the new version; its kubeadm and kubelet must be installed before"
+            };
+            self.step(Action::Drain, hosts.clone(), before, &[], "its pods move to other nodes".to_owned());
+            self.step(Action::Reconfigure("upgrade"), hosts.clone(), before, after, what.to_owned());
+            self.step(
+                Action::Uncordon,
+                hosts,
+                &[Gate::Api],
+                &[Gate::Node],
+                "pods may come to it again".to_owned(),
+            );
+        }
+    }
+
+    fn everywhere(&mut self, procedure: &'static str, note: &str, nodes: bool) {
+        for host in self.staying_servers() {
             self.step(
                 Action::Reconfigure(procedure),
                 vec![host],
@@ -519,9 +552,7 @@ impl Planner<'_> {
             );
         }
         if nodes {
-            let own = |h: &Arc<str>| self.stays(h) && !self.is(h, "control-plane");
-            let workers: Vec<Arc<str>> = self.active("worker").into_iter().filter(own).collect();
-            for batch in batches(&workers) {
+            for batch in batches(&self.plain_nodes()) {
                 self.step(
                     Action::Reconfigure(procedure),
                     batch,
@@ -536,11 +567,12 @@ impl Planner<'_> {
     fn cluster_wide(&mut self) {
         let wide = std::mem::take(&mut self.wide);
         let wants = |procedure: &str| wide.iter().any(|(p, _)| *p == procedure);
-        if !wide.is_empty() {
-            self.once("upload-config", "the cluster's own copy of the configuration is replaced");
-        }
+        // First, since kubeadm takes an uploaded version for one that the cluster has reached; it uploads its own.
         if wants("upgrade") {
-            self.everywhere("upgrade", "kubeadm, kubelet and static pods go to the new version", true);
+            self.upgrade();
+        }
+        if wide.iter().any(|(p, _)| *p != "upgrade") {
+            self.once("upload-config", "the cluster's own copy of the configuration is replaced");
         }
         if wants("control-plane") {
             self.everywhere("control-plane", "static pods start with the new manifests", false);
@@ -699,6 +731,7 @@ fn by_hand(action: &Action, hosts: &[Arc<str>], all: &BTreeMap<Arc<str>, &Host>)
                 node(h)
             )
         }),
+        Action::Uncordon => each(&|h| format!("kubectl --kubeconfig admin.conf uncordon {}", node(h))),
         Action::DeleteNode => each(&|h| format!("kubectl --kubeconfig admin.conf delete node {}", node(h))),
         Action::MemberRemove => each(&|h| format!("etcdctl member remove ID-OF-{h}")),
         Action::Label => vec!["./label-workers.sh".to_owned()],

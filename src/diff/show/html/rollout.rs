@@ -103,6 +103,7 @@ fn title(action: &Action) -> String {
         Action::Up => "Install and bring up".to_owned(),
         Action::Reconfigure(procedure) => format!("Reconfigure: {procedure}"),
         Action::Drain => "Drain".to_owned(),
+        Action::Uncordon => "Uncordon".to_owned(),
         Action::DeleteNode => "Delete the node".to_owned(),
         Action::MemberRemove => "Remove the etcd member".to_owned(),
         Action::Uninstall => "Uninstall".to_owned(),
