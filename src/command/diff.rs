@@ -21,6 +21,9 @@ pub fn run(args: &Args, streams: &mut Streams) -> Result<Exit, Failure> {
     finish(&diff, args.format, args.verbose, args.rollout.as_deref(), streams)
 }
 
+/// One cluster, older and newer.
+type Sides = (Arc<dyn Snapshot>, Arc<dyn Snapshot>);
+
 /// Compares cluster by cluster; one that only one side has is added or removed as a whole.
 pub fn compare(old: &Opened, new: &Opened, options: Options) -> Result<Diff, SnapshotError> {
     let nothing: Arc<dyn Snapshot> = Arc::new(Memory::new([]));
@@ -32,7 +35,7 @@ pub fn compare(old: &Opened, new: &Opened, options: Options) -> Result<Diff, Sna
     // A tarball says which cluster it is of, not in which folder that lies.
     let single = |o: &Opened| o.side == Side::Some || o.clusters.len() == 1;
     let folders: BTreeSet<&String> = old.clusters.keys().chain(new.clusters.keys()).collect();
-    let mut pairs: BTreeMap<&str, (Arc<dyn Snapshot>, Arc<dyn Snapshot>)> = BTreeMap::new();
+    let mut pairs: BTreeMap<&str, Sides> = BTreeMap::new();
     if single(old) && single(new) {
         for ((_, a), (folder, b)) in old.clusters.iter().zip(&new.clusters) {
             pairs.insert(folder, (a.clone(), b.clone()));

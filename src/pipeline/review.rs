@@ -49,7 +49,7 @@ pub fn review(cluster: &Cluster, out: &Path, env: &Env, sync: Sync) -> Result<Ou
     texts.dedup();
     write_shared(cluster, &ledger, &requests, &store, texts, &mut output)?;
     for path in output.list("review/hosts") {
-        if !path.splitn(4, '/').nth(2).is_some_and(|host| wanted.contains(&format!("review/hosts/{host}"))) {
+        if !path.split('/').nth(2).is_some_and(|host| wanted.contains(&format!("review/hosts/{host}"))) {
             output.remove(&path);
         }
     }

@@ -62,10 +62,10 @@ pub fn rule_for(place: &Place<'_>, what: &What) -> Option<&'static Rule> {
         What::FileRemoved { .. } => ("", "-file".to_owned()),
         _ => ("", String::new()),
     };
-    let named = |pattern: &&str| matches(pattern, field) || (!signed.is_empty() && matches(pattern, &signed));
+    let named = |pattern: &str| matches(pattern, field) || (!signed.is_empty() && matches(pattern, &signed));
     RULES.iter().find(|rule| {
         rule.files.iter().any(|pattern| matches(pattern, place.file))
-            && (rule.fields.is_empty() || rule.fields.iter().any(|pattern| named(&pattern)))
+            && (rule.fields.is_empty() || rule.fields.iter().any(|pattern| named(pattern)))
     })
 }
 
