@@ -473,7 +473,7 @@ fn a_file_that_may_not_be_read() {
     }
     let (dir, tree) = review();
     let path = tree.join("shared/all/root/etc/hosts");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("mode");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("mode");
     let program = dir.path().join("khagen");
     fs::copy(env!("CARGO_BIN_EXE_khagen"), &program).expect("copy");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("mode");

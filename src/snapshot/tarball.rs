@@ -120,7 +120,6 @@ pub fn unpack(label: &str, packed: &[u8]) -> Result<Unpacked, SnapshotError> {
     if problems.is_empty() && unpacked.files.is_empty() {
         problems.push(problem(label, "", "is empty".to_owned()));
     }
-    drop(archive);
     unpacked.tar = tar;
     SnapshotError::all(problems).map_or(Ok(unpacked), Err)
 }
