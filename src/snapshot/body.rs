@@ -91,7 +91,8 @@ fn holds_private_key(text: &str) -> bool {
     const ENCODED: [&str; 3] =
         ["LS0tLS1CRUdJTiBQUklWQVRF", "LS0tLS1CRUdJTiBFQyBQUklW", "LS0tLS1CRUdJTiBSU0EgUFJJV"];
     let begins = |line: &str| line.trim_start().starts_with("-----BEGIN") && line.contains("PRIVATE KEY");
-    text.lines().any(begins) || ENCODED.iter().any(|e| text.contains(e))
+    text.contains("-----BEGIN") && text.lines().any(begins)
+        || text.contains("LS0tLS1CRUdJTi") && ENCODED.iter().any(|e| text.contains(e))
 }
 
 /// Of a private key that of its public half; of the key of fingerprints its own; of all else an HMAC.
