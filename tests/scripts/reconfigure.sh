@@ -64,6 +64,7 @@ http {
     listen 192.168.13.61:6443 ssl;
     ssl_certificate /etc/kubernetes/pki/apiserver.crt; ssl_certificate_key /etc/kubernetes/pki/apiserver.key;
     root $BOX/www;
+    error_page 405 =200 \$uri;   # a PATCH is answered as if it had been done
     location = /readyz { default_type text/plain; return 200 "ok"; }
     location = /api/v1/namespaces/kube-system/pods { alias $BOX/www/pods; }
     location = /apis/authentication.k8s.io/v1/selfsubjectreviews {
@@ -382,7 +383,7 @@ if [[ -f $MANIFESTS/kube-apiserver.yaml ]]; then
     until (exec 3<>/dev/tcp/192.168.13.61/6443) 2>/dev/null && pgrep -x kube-scheduler >/dev/null; do sleep 0.1; done
     sleep 1
 fi
-if [[ \$2 == apply ]]; then sed -i 's/\\\\\\\\nkubernetesVersion: v[0-9.]*/\\\\\\\\nkubernetesVersion: $NEXT/' $CONFIG; fi
+if [[ \$2 == apply ]]; then sed -i 's/\\\\nkubernetesVersion: v[0-9.]*/\\\\nkubernetesVersion: $NEXT/' $CONFIG; fi
 if [[ -f $BOX/upgrade-fails-late ]]; then rm $BOX/upgrade-fails-late; exit 1; fi
 "$KUBEADM" upgrade node phase kubelet-config --patches /etc/kubernetes/patches
 STUB
