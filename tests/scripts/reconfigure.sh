@@ -414,7 +414,7 @@ stamps >"$BOX/after"; same "$BOX/before" "$BOX/after"
 ! grep -e '^kubeadm upgrade apply' -e 'restart' "$BOX/calls" || die "done in a dry run"
 
 # the first control plane; it fails, is killed, fails late, and its kubelet does not come up
-cp -a $MANIFESTS "$BOX/manifests.old"; cp /var/lib/kubelet/config.yaml "$BOX/kubelet.yaml"
+cp -a $MANIFESTS "$BOX/manifests.has"; cp /var/lib/kubelet/config.yaml "$BOX/kubelet.yaml"
 touch "$BOX/upgrade-fails"
 code 1 "$BOX/next/reconfigure.sh" upgrade; says 'not today'; says "upgrade apply $NEXT .*failed"
 rm "$BOX/upgrade-fails"; touch "$BOX/upgrade-hangs"
@@ -435,7 +435,7 @@ grep -e "^kubeadm upgrade apply $NEXT" "$BOX/calls" >/dev/null || die "a half do
 mv "$BOX/node.later" "$BOX/node.next"
 code 0 "$BOX/next/reconfigure.sh" upgrade --wait 20
 for name in kube-apiserver kube-controller-manager kube-scheduler; do
-    cmp "$BOX/manifests.old/$name.yaml" /var/lib/khagen/reconfigure/upgrade/$name.yaml || die "the former manifest of $name is not kept"
+    cmp "$BOX/manifests.has/$name.yaml" /var/lib/khagen/reconfigure/upgrade/$name.yaml || die "the former manifest of $name is not kept"
 done
 cmp "$BOX/kubelet.yaml" /var/lib/khagen/reconfigure/upgrade/config.yaml
 grep -x -e 'maxPods: 50' /var/lib/kubelet/config.yaml >/dev/null || die "the host's own settings are lost"
@@ -447,7 +447,7 @@ cp "$BOX/kubelet.yaml" /var/lib/kubelet/config.yaml
 code 2 "$BOX/next/reconfigure.sh" upgrade --dry-run; says '^kubeadm upgrade node '
 
 # another control plane: the cluster is of the version already
-rm $MANIFESTS/*.yaml; cp -a "$BOX"/manifests.old/* $MANIFESTS/
+rm $MANIFESTS/*.yaml; cp -a "$BOX"/manifests.has/* $MANIFESTS/
 await all_up
 node_is "$HAS" True
 : >"$BOX/calls"
