@@ -108,6 +108,7 @@ pid_of() { cat "$BOX/pods/$1.pid"; }
 serving() { openssl s_client -connect 192.168.13.61:6443 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256 2>/dev/null; }
 fingerprint() { openssl x509 -in "$1" -noout -fingerprint -sha256; }
 all_up() { for name in kube-apiserver kube-controller-manager kube-scheduler; do pgrep -x "${name:0:15}" >/dev/null || return 1; done; serving >/dev/null; }
+is_down() { ! pgrep -x kube-apiserver >/dev/null; }
 await() { local n=0; until "$@"; do n=$((n + 1)); [[ $n -lt 100 ]] || die "waited in vain: $*"; sleep 0.1; done; }
 
 # ---- programs ----
@@ -201,6 +202,7 @@ await changed
 [[ -e /var/lib/khagen/pending ]] || die "not marked"
 kill -9 -- "-$script"
 rm -rf "$TMPDIR"/*
+await is_down
 code 6 "$BOX/new/reconfigure.sh" kube-proxy --dry-run; says 'would first put back'; says 'is not ready'
 rm "$BOX/broken"
 code 0 "$BOX/new/reconfigure.sh" control-plane --wait 20; says 'an earlier run was cut off'; says 'kube-apiserver serves'
@@ -460,9 +462,9 @@ grep -e '^kubeadm upgrade node --certificate-renewal=false' "$BOX/calls" >/dev/n
 takes worker
 node_is "$HAS" True
 mv $MANIFESTS "$BOX/manifests.aside"; mkdir $MANIFESTS
-cp -a "$BOX/pods/api.conf" "$BOX/api.conf"
-"$BOX/pods/kube-apiserver" -c "$BOX/api.conf" -e "$BOX/pods/api.log" &
-await serving
+await is_down
+"$BOX/pods/kube-apiserver" -c "$BOX/pods/api.conf" -e "$BOX/pods/api.log" &   # another control plane's
+await serving >/dev/null
 uploaded "$HAS"; code 6 "$BOX/worker/reconfigure.sh" upgrade; says "the cluster is still $HAS.*on each control plane first"
 uploaded "$NEXT"; printf '{"gitVersion": "%s"}' "$HAS" >"$BOX/www/version"
 code 6 "$BOX/worker/reconfigure.sh" upgrade; says "an API server behind k8sapi.* is still $HAS"
