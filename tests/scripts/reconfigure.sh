@@ -64,6 +64,7 @@ http {
     listen 192.168.13.61:6443 ssl;
     ssl_certificate /etc/kubernetes/pki/apiserver.crt; ssl_certificate_key /etc/kubernetes/pki/apiserver.key;
     root $BOX/www;
+    error_page 405 =200 \$uri;   # a PATCH is answered as if it had been done
     location = /readyz { default_type text/plain; return 200 "ok"; }
     location = /api/v1/namespaces/kube-system/pods { alias $BOX/www/pods; }
     location = /apis/authentication.k8s.io/v1/selfsubjectreviews {
@@ -107,6 +108,7 @@ pid_of() { cat "$BOX/pods/$1.pid"; }
 serving() { openssl s_client -connect 192.168.13.61:6443 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256 2>/dev/null; }
 fingerprint() { openssl x509 -in "$1" -noout -fingerprint -sha256; }
 all_up() { for name in kube-apiserver kube-controller-manager kube-scheduler; do pgrep -x "${name:0:15}" >/dev/null || return 1; done; serving >/dev/null; }
+is_down() { ! pgrep -x kube-apiserver >/dev/null; }
 await() { local n=0; until "$@"; do n=$((n + 1)); [[ $n -lt 100 ]] || die "waited in vain: $*"; sleep 0.1; done; }
 
 # ---- programs ----
@@ -200,6 +202,7 @@ await changed
 [[ -e /var/lib/khagen/pending ]] || die "not marked"
 kill -9 -- "-$script"
 rm -rf "$TMPDIR"/*
+await is_down
 code 6 "$BOX/new/reconfigure.sh" kube-proxy --dry-run; says 'would first put back'; says 'is not ready'
 rm "$BOX/broken"
 code 0 "$BOX/new/reconfigure.sh" control-plane --wait 20; says 'an earlier run was cut off'; says 'kube-apiserver serves'
@@ -382,7 +385,7 @@ if [[ -f $MANIFESTS/kube-apiserver.yaml ]]; then
     until (exec 3<>/dev/tcp/192.168.13.61/6443) 2>/dev/null && pgrep -x kube-scheduler >/dev/null; do sleep 0.1; done
     sleep 1
 fi
-if [[ \$2 == apply ]]; then sed -i 's/\\\\\\\\nkubernetesVersion: v[0-9.]*/\\\\\\\\nkubernetesVersion: $NEXT/' $CONFIG; fi
+if [[ \$2 == apply ]]; then sed -i 's/\\\\nkubernetesVersion: v[0-9.]*/\\\\nkubernetesVersion: $NEXT/' $CONFIG; fi
 if [[ -f $BOX/upgrade-fails-late ]]; then rm $BOX/upgrade-fails-late; exit 1; fi
 "$KUBEADM" upgrade node phase kubelet-config --patches /etc/kubernetes/patches
 STUB
@@ -413,7 +416,7 @@ stamps >"$BOX/after"; same "$BOX/before" "$BOX/after"
 ! grep -e '^kubeadm upgrade apply' -e 'restart' "$BOX/calls" || die "done in a dry run"
 
 # the first control plane; it fails, is killed, fails late, and its kubelet does not come up
-cp -a $MANIFESTS "$BOX/manifests.old"; cp /var/lib/kubelet/config.yaml "$BOX/kubelet.yaml"
+cp -a $MANIFESTS "$BOX/manifests.has"; cp /var/lib/kubelet/config.yaml "$BOX/kubelet.yaml"
 touch "$BOX/upgrade-fails"
 code 1 "$BOX/next/reconfigure.sh" upgrade; says 'not today'; says "upgrade apply $NEXT .*failed"
 rm "$BOX/upgrade-fails"; touch "$BOX/upgrade-hangs"
@@ -434,7 +437,7 @@ grep -e "^kubeadm upgrade apply $NEXT" "$BOX/calls" >/dev/null || die "a half do
 mv "$BOX/node.later" "$BOX/node.next"
 code 0 "$BOX/next/reconfigure.sh" upgrade --wait 20
 for name in kube-apiserver kube-controller-manager kube-scheduler; do
-    cmp "$BOX/manifests.old/$name.yaml" /var/lib/khagen/reconfigure/upgrade/$name.yaml || die "the former manifest of $name is not kept"
+    cmp "$BOX/manifests.has/$name.yaml" /var/lib/khagen/reconfigure/upgrade/$name.yaml || die "the former manifest of $name is not kept"
 done
 cmp "$BOX/kubelet.yaml" /var/lib/khagen/reconfigure/upgrade/config.yaml
 grep -x -e 'maxPods: 50' /var/lib/kubelet/config.yaml >/dev/null || die "the host's own settings are lost"
@@ -446,7 +449,7 @@ cp "$BOX/kubelet.yaml" /var/lib/kubelet/config.yaml
 code 2 "$BOX/next/reconfigure.sh" upgrade --dry-run; says '^kubeadm upgrade node '
 
 # another control plane: the cluster is of the version already
-rm $MANIFESTS/*.yaml; cp -a "$BOX"/manifests.old/* $MANIFESTS/
+rm $MANIFESTS/*.yaml; cp -a "$BOX"/manifests.has/* $MANIFESTS/
 await all_up
 node_is "$HAS" True
 : >"$BOX/calls"
@@ -459,9 +462,9 @@ grep -e '^kubeadm upgrade node --certificate-renewal=false' "$BOX/calls" >/dev/n
 takes worker
 node_is "$HAS" True
 mv $MANIFESTS "$BOX/manifests.aside"; mkdir $MANIFESTS
-cp -a "$BOX/pods/api.conf" "$BOX/api.conf"
-"$BOX/pods/kube-apiserver" -c "$BOX/api.conf" -e "$BOX/pods/api.log" &
-await serving
+await is_down
+"$BOX/pods/kube-apiserver" -c "$BOX/pods/api.conf" -e "$BOX/pods/api.log" &   # another control plane's
+await serving >/dev/null
 uploaded "$HAS"; code 6 "$BOX/worker/reconfigure.sh" upgrade; says "the cluster is still $HAS.*on each control plane first"
 uploaded "$NEXT"; printf '{"gitVersion": "%s"}' "$HAS" >"$BOX/www/version"
 code 6 "$BOX/worker/reconfigure.sh" upgrade; says "an API server behind k8sapi.* is still $HAS"
