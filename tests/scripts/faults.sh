@@ -26,7 +26,9 @@ stand_in() {
 #!/bin/dash
 case \$FAULT in
     '') exec $BOX/real/$name "\$@" ;;
-    note) printf '%s\n' "$name \$*" | $BOX/busybox tr '\n' ' ' >>$BOX/notes; echo >>$BOX/notes ;;
+    # the first line tells it well enough; one write, as several may note at once
+    note) line="$name \$*"; printf '%s\n' "\${line%%
+*}" >>$BOX/notes ;;
     fail) case "$name \$* " in "\$FAULT_AT"*) exit "\$FAULT_CODE" ;; esac ;;
     *)
         # what a command runs itself is its own affair

@@ -18,6 +18,7 @@ if [[ ${1-} != --inside ]]; then
     outcome() {
         if [[ $2 -eq 0 ]]; then
             passed=$((passed + 1))
+            sed -n 's/^FIGURE /    /p' "$WORK/log"
         else
             failed=$((failed + 1))
             printf 'FAILED %s\n' "$1"
