@@ -26,7 +26,9 @@ stand_in() {
 #!/bin/dash
 case \$FAULT in
     '') exec $BOX/real/$name "\$@" ;;
-    note) printf '%s\n' "$name \$*" | $BOX/busybox tr '\n' ' ' >>$BOX/notes; echo >>$BOX/notes ;;
+    # the first line tells it well enough; one write, as several may note at once
+    note) line="$name \$*"; printf '%s\n' "\${line%%
+*}" >>$BOX/notes ;;
     fail) case "$name \$* " in "\$FAULT_AT"*) exit "\$FAULT_CODE" ;; esac ;;
     *)
         # what a command runs itself is its own affair
@@ -41,7 +43,7 @@ case \$FAULT in
             echo "$name \$*" >$BOX/struck
             case \$FAULT in
                 kill) read -r group <$BOX/group; kill -9 -"\$group" ;;
-                full) $BOX/busybox dd if=/dev/zero of=$BOX/disk/filler bs=4k count=4096 2>/dev/null ;;
+                full) $BOX/busybox dd if=/dev/zero of=$BOX/disk/filler bs=64k 2>/dev/null ;;
                 ro) for d in /etc /usr/local /var/lib /var/log; do $BOX/busybox mount -o remount,ro overlay \$d; done ;;
             esac
         fi
@@ -79,9 +81,10 @@ struck() {
     if [[ -f $BOX/struck ]]; then STRUCK=$(<"$BOX/struck"); fi
 }
 
-# shape: what the host is: bytes, modes, owners, links, and what its units do. Not khagen's own state.
+# shape: what the host is: bytes, modes, owners, links, and what its units do. Not khagen's own state, nor data that
+# was put aside.
 shape() {
-    (cd "$BOX/upper" && find . \( -path ./var/lib/khagen -o -path ./var/log -o -path ./usr/local/sbin -o -name .pwd.lock \) -prune -o \
+    (cd "$BOX/upper" && find . \( -path ./var/lib/khagen -o -path ./var/log -o -path ./usr/local/sbin -o -name .pwd.lock -o -name '*.uninstalled-*' \) -prune -o \
         -printf '%P %y %m %U %G %l\n' | grep -v -E '^(var/lib|usr/local|etc)? d ' | sort
     find etc -type f -exec sha256sum {} + | sort -k 2)
     (cd "$BOX/units" && grep -r . . | sort) || :

@@ -10,6 +10,8 @@ SOURCES=$(readlink -f -- "$TESTS/../../templates/scripts")
 # etcd, etcdctl and etcdutl of a version that kubeadm supports
 ETCD_BIN=${ETCD_BIN:-$(find "${KHAGEN_ORACLE:-$HOME/.cache/khagen-oracle}" -maxdepth 2 -name etcdutl -printf '%h\n' 2>/dev/null | sort | tail -n 1 || :)}
 export ETCD_BIN
+# Cases that nobody has seen pass on today's scripts. Who has takes them out of here.
+UNPROVEN='faults_tools_of_install faults_install_disk_full faults_install_root_read_only'
 
 if [[ ${1-} != --inside ]]; then
     WORK=$(mktemp -d)
@@ -18,6 +20,7 @@ if [[ ${1-} != --inside ]]; then
     outcome() {
         if [[ $2 -eq 0 ]]; then
             passed=$((passed + 1))
+            sed -n 's/^FIGURE /    /p' "$WORK/log"
         else
             failed=$((failed + 1))
             printf 'FAILED %s\n' "$1"
@@ -48,8 +51,8 @@ if [[ ${1-} != --inside ]]; then
             missed=$((missed + 1))
             continue
         fi
-        if [[ $name == faults_* && $# -eq 0 && -z ${KHAGEN_FAULTS-} ]]; then
-            printf 'NOT RUN %s: takes minutes (name it, or set KHAGEN_FAULTS=1)\n' "$name"
+        if [[ " $UNPROVEN " == *" $name "* && $# -eq 0 && -z ${KHAGEN_FAULTS-} ]]; then
+            printf 'NOT RUN %s: has not passed yet (name it, or set KHAGEN_FAULTS=1)\n' "$name"
             missed=$((missed + 1))
             continue
         fi
