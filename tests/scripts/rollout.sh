@@ -206,7 +206,7 @@ everything() {
 }
 EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8svrrp1 verify --quiet' 'k8smaster1 reconfigure control-plane --wait 2' 'k8sworker1 install' 'k8sworker1 verify --quiet'
     "kubectl drain k8sworker3.$D --ignore-daemonsets --delete-emptydir-data --timeout=2s" "kubectl delete node k8sworker3.$D --ignore-not-found"
-    'k8sworker3 uninstall --yes' 'etcdctl remove k8setcd3' 'k8setcd4 install' 'k8setcd4 up --wait 2' 'k8setcd4 verify --quiet'
+    'k8sworker3 uninstall --yes --reset' 'etcdctl remove k8setcd3' 'k8setcd4 install' 'k8setcd4 up --wait 2' 'k8setcd4 verify --quiet'
     "kubectl uncordon k8sworker1.$D" "bastion label --host k8sworker1.$D --host k8sworker2.$D")
 
 case_walks_every_action_in_order() {

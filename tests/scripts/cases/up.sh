@@ -65,7 +65,7 @@ case_up_joins() {
     # a bundle that is not the installed one
     cp -a "$BOX/b" "$BOX/b2"; FROM=2026-01-01T00:00:00Z; seal "$BOX/b2" 2
     code 4 "$BOX/b2/up.sh"
-    code 6 "$BOX/b/uninstall.sh" --yes; says 'kubeadm reset'
+    code 6 "$BOX/b/uninstall.sh" --yes; says 'with --reset'
 }
 
 case_up_balancer() {
