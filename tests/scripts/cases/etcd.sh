@@ -174,11 +174,17 @@ case_etcd_member_is_added() {
     systemctl stop etcd.service
     code 0 "$BOX/scripts/etcd/khagen-etcd-replace" m3 --yes
     rm -r "$BOX/data3"
-    kill "$(<"$BOX/pid2")"
+    gone 2
     code 6 "$BOX/b/up.sh" --wait 3
     code 6 "$BOX/scripts/etcd/khagen-etcd-replace" m2 --yes; says 'majority is lost'
     code 64 "$BOX/scripts/etcd/khagen-etcd-replace"
     code 64 "$BOX/scripts/etcd/khagen-etcd-replace" 'm 2'
+}
+
+# A member dies as with its host: at once, and nothing of it answers any more.
+gone() {
+    kill -9 "$(<"$BOX/pid$1")"
+    while kill -0 "$(<"$BOX/pid$1")" 2>/dev/null; do sleep 0.05; done
 }
 
 # The last founder comes when the others are a cluster already: that is no lost member.
@@ -190,7 +196,7 @@ case_etcd_last_founder() {
     code 0 "$BOX/b/install.sh"
     code 0 "$BOX/b/up.sh" --wait 30; says 'etcd is healthy'
     # one of the founders is lost for good, with its host: out it goes, from here
-    kill "$(<"$BOX/pid2")"
+    gone 2
     code 0 "$BOX/scripts/etcd/khagen-etcd-replace" m2 --yes
     [[ $(ctl member list | wc -l) == 2 ]] || die "$(ctl member list)"
     ctl put a b >/dev/null
