@@ -36,6 +36,8 @@ pub struct Known {
     pub etcd_state: Option<String>,
     /// `init` or `join`, of a node.
     pub kubeadm: Option<String>,
+    /// `v1.36.5`, of a node.
+    pub kubernetes_version: Option<String>,
     /// `new` or `running`.
     pub cluster_state: Option<String>,
     /// Addresses in the cluster.

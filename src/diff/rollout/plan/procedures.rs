@@ -1,0 +1,130 @@
+//! What only a procedure changes on a running cluster: upgrades, uploads, static pods, kubelets.
+
+use std::sync::Arc;
+
+use super::{Action, Gate, Planner, batches};
+
+impl Planner<'_> {
+    /// A procedure that single hosts ask for, one host at a time.
+    pub(super) fn procedure_on_hosts(&mut self, procedure: &'static str, note: &str) {
+        let hosts: Vec<Arc<str>> = self
+            .own
+            .iter()
+            .filter(|(h, wanted)| wanted.contains(procedure) && !self.rejoin.contains(*h))
+            .map(|(h, _)| h.clone())
+            .collect();
+        let (servers, nodes): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| self.is(h, "control-plane"));
+        for host in servers {
+            self.step(
+                Action::Reconfigure(procedure),
+                vec![host],
+                &[Gate::Etcd, Gate::Api],
+                &[Gate::Apiserver, Gate::Api],
+                note.to_owned(),
+            );
+        }
+        for batch in batches(&nodes) {
+            self.step(Action::Reconfigure(procedure), batch, &[], &[Gate::Node], note.to_owned());
+        }
+    }
+
+    pub(super) fn once(&mut self, procedure: &'static str, note: &str) {
+        if let Some(host) = self.staying_servers().into_iter().next() {
+            self.step(
+                Action::Reconfigure(procedure),
+                vec![host],
+                &[Gate::Api],
+                &[Gate::Api],
+                note.to_owned(),
+            );
+        }
+    }
+
+    /// Kubernetes' own order: control planes one at a time, then the other nodes; a kubelet changes its minor version only
+    /// on a drained node.
+    pub(super) fn upgrade(&mut self) {
+        let servers = self.staying_servers().into_iter().map(|h| (vec![h], true));
+        let nodes = self.plain_nodes();
+        let nodes = batches(&nodes).into_iter().map(|batch| (batch, false));
+        for (hosts, server) in servers.chain(nodes).collect::<Vec<_>>() {
+            let before: &[Gate] = if server { &[Gate::Etcd, Gate::Api] } else { &[Gate::Api] };
+            let after: &[Gate] =
+                if server { &[Gate::Apiserver, Gate::Api, Gate::Node] } else { &[Gate::Node] };
+            let what = if server {
+                "static pods and kubelet go to the new version; its kubeadm and kubelet must be installed before"
+            } else {
+                "kubelet goes to the new version; its kubeadm and kubelet must be installed before"
+            };
+            self.step(Action::Drain, hosts.clone(), before, &[], "its pods move to other nodes".to_owned());
+            self.step(Action::Reconfigure("upgrade"), hosts.clone(), before, after, what.to_owned());
+            self.step(
+                Action::Uncordon,
+                hosts,
+                &[Gate::Api],
+                &[Gate::Node],
+                "pods may come to it again".to_owned(),
+            );
+        }
+    }
+
+    pub(super) fn everywhere(&mut self, procedure: &'static str, note: &str, nodes: bool) {
+        for host in self.staying_servers() {
+            self.step(
+                Action::Reconfigure(procedure),
+                vec![host],
+                &[Gate::Etcd, Gate::Api],
+                &[Gate::Apiserver, Gate::Api, Gate::Node],
+                note.to_owned(),
+            );
+        }
+        if nodes {
+            for batch in batches(&self.plain_nodes()) {
+                self.step(
+                    Action::Reconfigure(procedure),
+                    batch,
+                    &[Gate::Api],
+                    &[Gate::Node],
+                    note.to_owned(),
+                );
+            }
+        }
+    }
+
+    pub(super) fn cluster_wide(&mut self) {
+        let wide = std::mem::take(&mut self.wide);
+        let wants = |procedure: &str| wide.iter().any(|(p, _)| *p == procedure);
+        // First, since kubeadm takes an uploaded version for one that the cluster has reached; it uploads its own.
+        if wants("upgrade") {
+            self.upgrade();
+        }
+        if wide.iter().any(|(p, _)| *p != "upgrade") {
+            self.once("upload-config", "the cluster's own copy of the configuration is replaced");
+        }
+        if wants("control-plane") {
+            self.everywhere("control-plane", "static pods start with the new manifests", false);
+        } else {
+            self.procedure_on_hosts("control-plane", "static pods start with the new manifests");
+        }
+        if wants("kubelet-config") {
+            self.everywhere("kubelet-config", "the kubelet restarts; pods stay", true);
+        } else {
+            self.procedure_on_hosts("kubelet-config", "the kubelet restarts; pods stay");
+        }
+        self.procedure_on_hosts("kubelet-flags", "the kubelet restarts with new flags; pods stay");
+        if wants("kube-proxy") {
+            self.once("kube-proxy", "kube-proxy's pods restart node by node");
+        }
+        if wants("coredns") {
+            self.once("coredns", "CoreDNS's pods restart one by one");
+        }
+        if self.label {
+            self.step(
+                Action::Label,
+                Vec::new(),
+                &[Gate::Api],
+                &[],
+                "labels and taints by kubectl".to_owned(),
+            );
+        }
+    }
+}
