@@ -145,3 +145,21 @@ fn what_means_nothing_is_no_change() {
         assert!(shown.starts_with("no change: "), "{name}: {shown}");
     }
 }
+
+/// What is under a store's own key cannot be compared with what is under another's, and a person must hear it.
+#[test]
+fn two_stores_are_told_apart() {
+    let (one, other) = (support::built("compact"), support::built("compact"));
+    for format in ["text", "markdown", "json", "html"] {
+        let out = khagen()
+            .arg("diff")
+            .args([one.out(), other.out()])
+            .args(["--format", format])
+            .output()
+            .expect("khagen");
+        assert_eq!(out.status.code(), Some(2));
+        assert!(text(&out.stdout).contains("these come from two stores"), "{format}");
+    }
+    let same = khagen().arg("diff").args([one.out(), one.out()]).output().expect("khagen");
+    assert_eq!(same.status.code(), Some(0));
+}

@@ -141,6 +141,15 @@ fn election_timeout(bundle: &Bundle) -> Option<u32> {
     }
 }
 
+/// The cluster ids of both sides, where a host has one of each. The id is minted with the store, and so is the key under which
+/// secrets without a public half have their fingerprints.
+fn other_store(hosts: &[Host]) -> Option<(String, String)> {
+    hosts.iter().find_map(|h| {
+        let (old, new) = (&h.old.as_ref()?.known.cluster_id, &h.new.as_ref()?.known.cluster_id);
+        (old != new && !old.is_empty() && !new.is_empty()).then(|| (old.clone(), new.clone()))
+    })
+}
+
 fn assemble(folder: &str, compared: Vec<Compared>, mut options: Options) -> ClusterDiff {
     let mut own: BTreeMap<Arc<str>, Own> = BTreeMap::new();
     let mut found: Vec<Found> = Vec::new();
@@ -183,7 +192,16 @@ fn assemble(folder: &str, compared: Vec<Compared>, mut options: Options) -> Clus
     }
     hosts.sort_by(|a, b| (&*a.name == OPERATOR, &a.name).cmp(&(&*b.name == OPERATOR, &b.name)));
     let changes = group::group(found, &own);
-    let rollout = rollout::plan(&planned, &changes, options);
+    let mut rollout = rollout::plan(&planned, &changes, options);
+    if let Some((former, latter)) = other_store(&planned) {
+        rollout.refused.insert(
+            0,
+            format!(
+                "these come from two stores (cluster ids {former} and {latter}): each has its own CAs, and fingerprints of \
+                 tokens and passwords cannot be compared across them; build from the store that the hosts came from"
+            ),
+        );
+    }
     timeline::sort(&mut certificates);
     ClusterDiff {
         folder: folder.to_owned(),
