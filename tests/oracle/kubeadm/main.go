@@ -4,11 +4,17 @@
 package main
 
 import (
+	"fmt"
+	"os"
+
 	"k8s.io/kubernetes/cmd/kubeadm/app"
-	utilerrors "k8s.io/kubernetes/cmd/kubeadm/app/util/errors"
 )
 
 func main() {
-	// HandleError prints the error and ends with kubeadm's own exit code (2 for failed preflight).
-	utilerrors.HandleError(app.Run())
+	// Upstream's own main hands the error to a package that moved between minors; what it prints and
+	// how it ends is the same.
+	if err := app.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+		os.Exit(1)
+	}
 }

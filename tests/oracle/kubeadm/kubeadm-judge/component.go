@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"reflect"
 
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -52,8 +53,12 @@ func judgeKubelet(content []byte) (err error) {
 	}
 	// Upstream compares these two, and no others, with the cgroup version of the machine it runs on.
 	// The verdict is about the document, so they are taken out once they have been decoded.
-	kubelet.FailCgroupV1 = false
-	kubelet.SingleProcessOOMKill = nil
+	// By name, since minors before 1.31 and 1.32 do not have them.
+	for _, field := range []string{"FailCgroupV1", "SingleProcessOOMKill"} {
+		if f := reflect.ValueOf(kubelet).Elem().FieldByName(field); f.IsValid() {
+			f.SetZero()
+		}
+	}
 	return kubeletvalidation.ValidateKubeletConfiguration(kubelet, utilfeature.DefaultFeatureGate)
 }
 

@@ -15,7 +15,6 @@ import (
 
 	kubeadmapi "k8s.io/kubernetes/cmd/kubeadm/app/apis/kubeadm"
 	kubeadmscheme "k8s.io/kubernetes/cmd/kubeadm/app/apis/kubeadm/scheme"
-	"k8s.io/kubernetes/cmd/kubeadm/app/util/config"
 	"k8s.io/kubernetes/cmd/kubeadm/app/util/config/strict"
 )
 
@@ -70,11 +69,10 @@ func judgeFile(path, patches string) []verdict {
 
 	var init *kubeadmapi.InitConfiguration
 	if i := lastOf(docs, kindCluster, kindInit); i >= 0 {
-		// SkipCRIDetect, because the machine that judges runs no container runtime.
-		init, verdicts[i].err = config.BytesToInitConfiguration(content, true)
+		init, verdicts[i].err = loadInit(content)
 	}
 	if i := lastOf(docs, kindJoin); i >= 0 {
-		_, verdicts[i].err = config.BytesToJoinConfiguration(content, config.LoadOrDefaultConfigurationOptions{SkipCRIDetect: true})
+		_, verdicts[i].err = loadJoin(path)
 	}
 	if patches != "" {
 		v := verdict{kind: "KubeletConfiguration (patched)", at: path + " with " + patches}
