@@ -30,6 +30,8 @@ pub enum Command {
     Diff(Diff),
     /// Prove that an output or a tarball is whole, and that it is what was reviewed
     Verify(Verify),
+    /// List the container images and packages that the hosts need
+    Images(Images),
     /// Say what a finding's code means
     Explain(Explain),
 }
@@ -128,6 +130,38 @@ pub struct Verify {
     /// What was reviewed: a review tree, an output folder, or git:REV[:PATH]
     #[arg(long, value_name = "REVIEW")]
     pub against: Option<String>,
+}
+
+/// Arguments of `khagen images`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = IMAGES_HELP)]
+pub struct Images {
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// List what the hosts need of packages instead, one line for all hosts of the same roles
+    #[arg(long)]
+    pub packages: bool,
+    /// How the list is written; json has images and packages
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+}
+
+const IMAGES_HELP: &str = "\
+Needs neither a build nor a network: the versions follow from the inventory.
+
+Examples:
+  khagen images                                      what `kubeadm config images list` says, one a line
+  khagen images | xargs -n1 skopeo inspect --raw     whether a registry has them
+  khagen images --packages                           what to carry into a room without a network";
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// One a line
+    Text,
+    /// JSON
+    Json,
 }
 
 /// Arguments of `khagen explain`.

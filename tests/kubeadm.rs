@@ -3,12 +3,12 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Need, built, can, oracle, run, scratch, text, unpack_to};
+use support::{Built, Need, built, can, khagen, oracle, run, scratch, text, unpack_to};
 
-const INVENTORIES: [&str; 6] = ["inventory", "compact", "dual-stack", "ipv6", "cilium", "single"];
+const INVENTORIES: [&str; 7] = ["inventory", "compact", "dual-stack", "ipv6", "cilium", "single", "settings"];
 
 #[test]
 fn every_document_is_decoded_strictly_and_validated() {
@@ -71,16 +71,8 @@ fn kubeadm_finds_certificates_and_kubeconfigs_complete() {
     for name in INVENTORIES {
         let b = built(name);
         let dir = scratch();
-        let init = b
-            .hosts()
-            .into_iter()
-            .map(|h| unpack_to(&b.out().join(format!("bundles/{h}.tar.gz")), dir.path()))
-            .find(|f| {
-                fs::read_to_string(f.join("root/etc/kubernetes/kubeadm.yaml"))
-                    .is_ok_and(|t| t.contains("kind: InitConfiguration"))
-            })
-            .expect("a host that runs init");
-        let root = init.join("root");
+        let init = documents_of_init(&b, dir.path());
+        let root = init.ancestors().nth(3).expect("root/").to_owned();
         let certs = phase(&root, "certs");
         for kept in ["ca", "apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client"] {
             let reused = certs.contains(&format!("Using existing {kept} "))
@@ -118,15 +110,32 @@ fn images_are_kubeadms() {
     if !can("kubeadm config images list", &[Need::Oracle]) {
         return;
     }
-    let b = built("inventory");
-    let dir = scratch();
-    let folder = unpack_to(&b.out().join("bundles/k8smaster1.isociel.com.tar.gz"), dir.path());
-    let theirs = run(Command::new(oracle().expect("probed").join("kubeadm"))
-        .args(["config", "images", "list", "--config"])
-        .arg(folder.join("root/etc/kubernetes/kubeadm.yaml")));
-    let ours: serde_json::Value =
-        serde_json::from_slice(&fs::read(b.out().join("review/cluster.json")).expect("read")).expect("json");
-    let ours: Vec<&str> =
-        ours["images"].as_array().expect("a list").iter().filter_map(|v| v.as_str()).collect();
-    assert_eq!(theirs.lines().collect::<Vec<_>>(), ours);
+    for name in INVENTORIES {
+        let b = built(name);
+        let dir = scratch();
+        let init = documents_of_init(&b, dir.path());
+        let theirs = run(Command::new(oracle().expect("probed").join("kubeadm"))
+            .args(["config", "images", "list", "--config"])
+            .arg(&init));
+        let ours = run(khagen().arg("images").arg(b.inventory()));
+        assert_eq!(theirs, ours, "{name}");
+        let cluster: serde_json::Value =
+            serde_json::from_slice(&fs::read(b.out().join("review/cluster.json")).expect("read"))
+                .expect("json");
+        let page: Vec<&str> =
+            cluster["images"].as_array().expect("a list").iter().filter_map(|v| v.as_str()).collect();
+        assert_eq!(theirs.lines().collect::<Vec<_>>(), page, "{name}");
+    }
+}
+
+/// kubeadm.yaml of the host that runs `kubeadm init`.
+fn documents_of_init(b: &Built, dir: &Path) -> PathBuf {
+    b.hosts()
+        .into_iter()
+        .map(|h| {
+            unpack_to(&b.out().join(format!("bundles/{h}.tar.gz")), dir)
+                .join("root/etc/kubernetes/kubeadm.yaml")
+        })
+        .find(|f| fs::read_to_string(f).is_ok_and(|t| t.contains("kind: InitConfiguration")))
+        .expect("a host that runs init")
 }

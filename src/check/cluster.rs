@@ -13,7 +13,7 @@ use super::view::{View, arguments, foreign};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::Node;
 use crate::model::{
-    ClusterState, ContainerdMajor, ControlPlaneComponent, Endpoint, Etcd, KubeProxyMode, Kubernetes,
+    ClusterState, ContainerdMajor, ControlPlaneComponent, Dns, Endpoint, Etcd, KubeProxyMode, Kubernetes,
     LoadBalancer, LoadBalancerMode, PeerCa, Pki, Subnets, Version, Vip,
 };
 use crate::schema;
@@ -58,6 +58,9 @@ pub fn kubernetes(view: View<'_>, balancer: &LoadBalancer, balancer_view: View<'
         scheduler: component(view.child("scheduler")),
         kubelet_config: passthrough(view.node("kubelet")),
         image_repository: view.read("imageRepository", names::image_repository),
+        dns: dns(view.child("dns")),
+        skip_init_phases: view.child("skipPhases").list("init", |text| Ok(text.to_owned())),
+        skip_join_phases: view.child("skipPhases").list("join", |text| Ok(text.to_owned())),
         feature_gates: gates(view.node("featureGates")),
         timeouts: timeouts(view.node("timeouts")),
         token_ttl: view
@@ -78,6 +81,14 @@ fn kube_proxy_mode(word: &str, version: Version) -> KubeProxyMode {
         "none" => KubeProxyMode::None,
         _ if version.line() >= (1, 33) => KubeProxyMode::Nftables,
         _ => KubeProxyMode::Iptables,
+    }
+}
+
+fn dns(view: View<'_>) -> Dns {
+    Dns {
+        image_repository: view.written("imageRepository", names::image_repository),
+        image_tag: view.written("imageTag", names::image_tag),
+        disabled: view.switch("disabled"),
     }
 }
 

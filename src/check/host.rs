@@ -13,7 +13,9 @@ use super::user_files::UserFiles;
 use super::view::{View, arguments, foreign, items, texts};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
-use crate::model::{Host, HostAddresses, HostState, KeyedText, Layer, Layered, Role, Ssh, Taint, UserFile};
+use crate::model::{
+    Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
+};
 use crate::schema::{self, HOST};
 use crate::source::Span;
 use crate::value;
@@ -169,6 +171,15 @@ impl<'a> Hosts<'a> {
             kubelet: stack.foreign("kubelet"),
             sysctls: stack.texts("sysctls"),
             files: self.user_files(&stack),
+            patches: self.patches(&stack),
+            image_pull_policy: stack
+                .top("imagePullPolicy")
+                .and_then(|(_, node)| text_of(node, false))
+                .unwrap_or_else(|| "IfNotPresent".to_owned()),
+            image_pull_serial: stack.top("imagePullSerial").and_then(|(_, node)| match node.value {
+                Value::Bool(serial) => Some(serial),
+                _ => None,
+            }),
             kubelet_extra_args: stack.arguments("kubeletExtraArgs"),
             ignore_preflight_errors: stack
                 .top("ignorePreflightErrors")
@@ -322,6 +333,22 @@ impl<'a> Hosts<'a> {
         }
         let cluster = if read.is_empty() { vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)] } else { read };
         HostAddresses { cluster, etcd_peer: by_use.written("etcdPeer", network::address) }
+    }
+
+    fn patches(&self, stack: &Stack<'_>) -> Layered<Vec<Patch>> {
+        let Some((from, list)) = stack.top("patches") else {
+            return Layered { value: Vec::new(), from: Layer::Builtin };
+        };
+        let keys = schema::find(HOST, "patches").and_then(schema::Key::keys).unwrap_or_default();
+        let read = |item: &Node| {
+            let view = View::new(Some(item), keys);
+            Some(Patch {
+                target: view.word("target").into_owned(),
+                kind: view.word("type").into_owned(),
+                content: self.files.at(view.node("source")?.span)?,
+            })
+        };
+        Layered { value: items(list).iter().filter_map(read).collect(), from }
     }
 
     fn user_files(&self, stack: &Stack<'_>) -> Vec<UserFile> {

@@ -1,6 +1,6 @@
-//! The user's own files: read from `files/`, once each, and judged.
+//! The user's own files and kubeadm patches: read from `files/` and `patches/`, once each, and judged.
 //!
-//! The only file of this step that reads the disk. A source cannot lead out of `files/`, neither by `..` nor by a
+//! The only file of this step that reads the disk. A source cannot lead out of its folder, neither by `..` nor by a
 //! link, and reading cannot wait: only regular files are opened.
 
 use std::collections::HashMap;
@@ -25,11 +25,11 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Default)]
 pub struct UserFiles {
     by_place: HashMap<Span, Arc<str>>,
-    by_source: HashMap<String, Result<Arc<str>, Fault>>,
+    by_source: HashMap<(&'static str, String), Result<Arc<str>, Fault>>,
 }
 
 impl UserFiles {
-    /// Reads the sources of every `files` list of a cluster's tree. `unsound` is told the places that give none.
+    /// Reads the sources of every `files` and `patches` list of a cluster's tree. `unsound` is told the places that give none.
     pub fn read(root: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) -> UserFiles {
         let mut files = UserFiles::default();
         let top = View::new(Some(root), schema::INVENTORY);
@@ -44,7 +44,10 @@ impl UserFiles {
         }
         for holder in holders {
             if let Some(entry) = holder.get("files") {
-                files.list(&entry.value, &dir.join("files"), secrets, report);
+                files.list(&entry.value, dir, secrets, report);
+            }
+            if let Some(entry) = holder.get("patches") {
+                files.patches(&entry.value, dir, secrets, report);
             }
         }
         files
@@ -72,45 +75,106 @@ impl UserFiles {
                 }
                 seen.entry(path).or_insert(node.span);
             }
-            let Some(node) = view.node("source").filter(|node| !secrets.holds(node.span)) else { continue };
-            let Some(source) = view.written("source", names::source) else { continue };
-            let text = self.by_source.entry(source).or_insert_with_key(|source| read(dir, source));
-            match text {
-                Ok(text) => {
-                    self.by_place.insert(node.span, text.clone());
-                }
-                Err(fault) => report.push(finding(fault.clone(), node.span)),
+            self.source(view, "files", dir, secrets, report);
+        }
+    }
+
+    fn patches(&mut self, list: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) {
+        let keys = schema::find(HOST, "patches").and_then(schema::Key::keys).unwrap_or_default();
+        for item in items(list) {
+            let view = View::new(Some(item), keys);
+            let Some((text, span)) = self.source(view, "patches", dir, secrets, report) else { continue };
+            let source = view.written("source", names::source).unwrap_or_default();
+            if let Err(what) = patch(&text, &view.word("type")) {
+                let help = "see kubeadm's page on patches; what is patched is a pod, a deployment or a KubeletConfiguration";
+                report.push(finding(fault("patches", &source, &what, help), span));
+                self.by_place.remove(&span);
+            }
+        }
+    }
+
+    /// The text of what `source` names, if it can be taken.
+    fn source(
+        &mut self,
+        view: View<'_>,
+        folder: &'static str,
+        dir: &Path,
+        secrets: &Secrets,
+        report: &mut Report,
+    ) -> Option<(Arc<str>, Span)> {
+        let node = view.node("source").filter(|node| !secrets.holds(node.span))?;
+        let source = view.written("source", names::source)?;
+        let read = |(folder, source): &(&'static str, String)| read(&dir.join(folder), folder, source);
+        match self.by_source.entry((folder, source)).or_insert_with_key(read) {
+            Ok(text) => {
+                self.by_place.insert(node.span, text.clone());
+                Some((text.clone(), node.span))
+            }
+            Err(fault) => {
+                report.push(finding(fault.clone(), node.span));
+                None
             }
         }
     }
 }
 
-fn fault(source: &str, what: &str, help: &str) -> Fault {
+/// Whether a text is what kubeadm takes for a patch (cmd/kubeadm/app/util/patches): a map, or a list of operations.
+fn patch(text: &str, kind: &str) -> Result<(), String> {
+    use serde_json::Value;
+    let value: Value = serde_yaml::from_str(text).map_err(|error| {
+        format!("is neither YAML nor JSON: {}", error.to_string().lines().next().unwrap_or_default())
+    })?;
+    match (kind, &value) {
+        ("json", Value::Array(operations)) => {
+            let known = ["add", "remove", "replace", "move", "copy", "test"];
+            for (i, operation) in operations.iter().enumerate() {
+                let op = operation.get("op").and_then(Value::as_str).unwrap_or_default();
+                let path = operation.get("path").and_then(Value::as_str);
+                if !known.contains(&op) || !path.is_some_and(|p| p.is_empty() || p.starts_with('/')) {
+                    return Err(format!(
+                        "is no JSON patch: operation {} wants `op` and a `path` that begins with /",
+                        i + 1
+                    ));
+                }
+            }
+            Ok(())
+        }
+        ("json", _) => Err("is no JSON patch: that is a list of operations".to_owned()),
+        (_, Value::Object(map)) if !map.is_empty() => Ok(()),
+        _ => Err("is no patch: that is a map of what changes".to_owned()),
+    }
+}
+
+fn fault(folder: &str, source: &str, what: &str, help: &str) -> Fault {
     Fault {
         code: Code::UserFile,
-        message: format!("`files/{source}` {what}"),
+        message: format!("`{folder}/{source}` {what}"),
         reason: "a bundle holds the file's text, and the review shows it".to_owned(),
         help: help.to_owned(),
     }
 }
 
-fn read(dir: &Path, source: &str) -> Result<Arc<str>, Fault> {
+fn read(dir: &Path, folder: &str, source: &str) -> Result<Arc<str>, Fault> {
+    let fault = |what: &str, help: &str| fault(folder, source, what, help);
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            fault(source, "does not exist", &format!("put it into `{}`, or mend `source`", dir.display()))
+            fault("does not exist", &format!("put it into `{}`, or mend `source`", dir.display()))
         }
-        _ => fault(source, &format!("cannot be read: {error}"), "make it readable"),
+        _ => fault(&format!("cannot be read: {error}"), "make it readable"),
     };
     let inside: PathBuf = dir.canonicalize().map_err(unreadable)?;
     let path = dir.join(source).canonicalize().map_err(unreadable)?;
     if !path.starts_with(&inside) {
-        return Err(fault(source, "leads out of `files/`", "put the file itself there instead of a link"));
+        return Err(fault(
+            &format!("leads out of `{folder}/`"),
+            "put the file itself there instead of a link",
+        ));
     }
     let meta = path.metadata().map_err(unreadable)?;
     if !meta.is_file() {
-        return Err(fault(source, "is not a regular file", "name a file, not a folder, pipe or device"));
+        return Err(fault("is not a regular file", "name a file, not a folder, pipe or device"));
     }
-    let too_large = || fault(source, "is larger than 1 MiB", "carry large files by a package or an image");
+    let too_large = || fault("is larger than 1 MiB", "carry large files by a package or an image");
     if meta.len() > MAX_BYTES {
         return Err(too_large());
     }
@@ -121,14 +185,13 @@ fn read(dir: &Path, source: &str) -> Result<Arc<str>, Fault> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(too_large());
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| fault(source, "is not UTF-8 text", "only text can be reviewed"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| fault("is not UTF-8 text", "only text can be reviewed"))?;
     // Certificates are welcome, keys are not. Random text is none of our business here: files hold anything.
     if let Some(what @ ("a private key" | "an age identity" | "a bootstrap token")) = looks_secret(&text) {
         return Err(Fault {
             code: Code::SecretValue,
             ..fault(
-                source,
                 &format!("holds what looks like {what}"),
                 "take it out; the review would show it to everybody",
             )

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod diff;
 mod explain;
+mod images;
 mod report;
 mod verify;
 
@@ -148,6 +149,7 @@ fn run() -> ExitCode {
         Command::Build(args) => build::run(args, &mut streams),
         Command::Diff(args) => diff::run(args, &mut streams),
         Command::Verify(args) => verify::run(args, &mut streams),
+        Command::Images(args) => images::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {

@@ -307,6 +307,10 @@ catalogue! {
         "The kubelet keeps the labels for name, system and architecture; kubeadm counts control planes by theirs; the zone's label follows `zone`.";
     TaintTwice "KH0528" "the same taint twice"
         "A node has one taint of a key and effect.";
+    SkippedPhase "KH0529" "a phase that kubeadm cannot leave out"
+        "kubeadm stops at a phase that it does not have, and a cluster that lacks some of them takes no node.";
+    PatchTarget "KH0530" "a patch that this kubeadm does not apply"
+        "kubeadm passes over a patch whose target it does not know, with a word on standard error.";
     EtcdTiming "KH0540" "timings that etcd refuses"
         "electionTimeout must be five heartbeats at least and 50 s at most.";
     EtcdQuota "KH0541" "a large quota for etcd"

@@ -107,6 +107,12 @@ pub struct Host {
     pub sysctls: Layered<KeyedText>,
     /// User's files.
     pub files: Vec<UserFile>,
+    /// kubeadm patches of the user's, in their order, with the latest layer that named them.
+    pub patches: Layered<Vec<Patch>>,
+    /// `imagePullPolicy` of kubeadm's nodeRegistration.
+    pub image_pull_policy: String,
+    /// `imagePullSerial`, if it is not left to kubeadm (v1beta4).
+    pub image_pull_serial: Option<bool>,
     /// Where files that come from layered settings belong.
     pub kubelet_extra_args: Vec<(String, String)>,
     /// `ignorePreflightErrors` for kubeadm on this host.
@@ -185,6 +191,17 @@ pub struct UserFile {
     pub effect: Option<FileEffect>,
     /// The latest layer that named it.
     pub from: Layer,
+}
+
+/// A kubeadm patch of the user's.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// kubeadm's target: kube-apiserver, kubeletconfiguration and so on.
+    pub target: String,
+    /// strategic, merge or json.
+    pub kind: String,
+    /// The text, read from `patches/` when the inventory was loaded.
+    pub content: std::sync::Arc<str>,
 }
 
 /// What happens when a user's file changes, in the inventory's words: `restart UNIT` or `reload UNIT`.

@@ -11,7 +11,7 @@ mod version;
 use std::collections::BTreeMap;
 
 pub use host::{
-    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Role, Ssh, Taint, UserFile,
+    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
 };
 pub use net::{Endpoint, Family, IpSet, Subnets, Vip};
 pub use version::{KubeadmApi, Version};
@@ -95,6 +95,12 @@ pub struct Kubernetes {
     pub kubelet_config: Value,
     /// `imageRepository`, if not kubeadm's.
     pub image_repository: Option<String>,
+    /// `dns`.
+    pub dns: Dns,
+    /// Phases of `kubeadm init` that are left out.
+    pub skip_init_phases: Vec<String>,
+    /// Phases of `kubeadm join` that are left out.
+    pub skip_join_phases: Vec<String>,
     /// kubeadm feature gates.
     pub feature_gates: BTreeMap<String, bool>,
     /// v1beta4 `timeouts`, as durations in Go's form.
@@ -103,6 +109,17 @@ pub struct Kubernetes {
     pub token_ttl: String,
     /// containerd's configuration format.
     pub containerd: ContainerdMajor,
+}
+
+/// `dns` of ClusterConfiguration.
+#[derive(Debug, Clone, Default)]
+pub struct Dns {
+    /// Where CoreDNS's image comes from, if not from where the others do.
+    pub image_repository: Option<String>,
+    /// Its tag, if not the version's own.
+    pub image_tag: Option<String>,
+    /// Whether kubeadm installs none (v1beta4).
+    pub disabled: bool,
 }
 
 /// `extraArgs`, `extraVolumes`, `extraEnvs` of one control-plane component.

@@ -19,9 +19,13 @@ pub fn images(cluster: &Cluster) -> Vec<String> {
         images.push(format!("{repository}/kube-proxy:v{}", k.version));
     }
     if let Some(minor) = releases::kubernetes(k.version) {
-        // Only the default registry has CoreDNS one level deeper (images.go, GetDNSImage).
-        let dns = if repository == REGISTRY { "coredns/coredns" } else { "coredns" };
-        images.push(format!("{repository}/{dns}:{}", minor.coredns(k.version.patch)));
+        if !k.dns.disabled {
+            let registry = k.dns.image_repository.as_deref().unwrap_or(repository);
+            // Only the default registry has CoreDNS one level deeper (images.go, GetDNSImage).
+            let dns = if registry == REGISTRY { "coredns/coredns" } else { "coredns" };
+            let tag = k.dns.image_tag.as_deref().unwrap_or(minor.coredns(k.version.patch));
+            images.push(format!("{registry}/{dns}:{tag}"));
+        }
         images.push(pause(cluster, minor));
     }
     images

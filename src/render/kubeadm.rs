@@ -9,10 +9,12 @@ use std::net::IpAddr;
 
 use crate::content::{Content, Encoding, ObjectId};
 use crate::ledger::Ledger;
-use crate::model::{Cluster, ControlPlaneComponent, Host, KubeProxyMode, KubeadmApi, Role};
+use crate::model::{Cluster, ControlPlaneComponent, Dns, Host, KubeProxyMode, KubeadmApi, Patch, Role};
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
 use crate::value::{self, Value};
+
+use super::node;
 
 /// Where a host's kubeadm documents lie.
 pub const CONFIG_PATH: &str = "/etc/kubernetes/kubeadm.yaml";
@@ -88,7 +90,25 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> V
             .policy(Policy::Input),
         );
     }
+    for (number, patch) in patches(host).enumerate() {
+        let path = format!("{PATCHES_DIR}/{}{:02}+{}.yaml", patch.target, number + 1, patch.kind);
+        let layer = node::layer_of(host, host.patches.from);
+        files.push(FileEntry::new(path, layer, Content::text(&*patch.content)).policy(Policy::Input));
+    }
     files
+}
+
+/// Whether the host has patches, khagen's own or the user's.
+pub fn is_patched(host: &Host) -> bool {
+    !host.kubelet.value.is_empty() || patches(host).next().is_some()
+}
+
+/// The user's patches that change something on a host. kubeadm takes them in the order of their names.
+fn patches(host: &Host) -> impl Iterator<Item = &Patch> {
+    host.patches
+        .value
+        .iter()
+        .filter(|patch| host.has(Role::ControlPlane) || patch.target == "kubeletconfiguration")
 }
 
 /// kubeadm reads the target and the kind of patch from the name: `target[suffix][+type].extension`.
@@ -108,8 +128,18 @@ pub fn cluster_configuration(cluster: &Cluster) -> Value {
     if let Some(repository) = &k.image_repository {
         doc.set("imageRepository", Value::text(repository));
     }
+    let dns = dns(&k.dns, api);
+    if !dns.is_empty() {
+        doc.set("dns", dns);
+    }
     if api == KubeadmApi::V1Beta4 {
         doc.set("encryptionAlgorithm", Value::text("ECDSA-P256"));
+        // What `kubeadm certs renew` issues on a host lives as long as what khagen issues.
+        doc.set("certificateValidityPeriod", Value::text(format!("{}h0m0s", cluster.pki.validity_days * 24)));
+        doc.set(
+            "caCertificateValidityPeriod",
+            Value::text(format!("{}h0m0s", cluster.pki.ca_validity_days * 24)),
+        );
         if k.kube_proxy_mode == KubeProxyMode::None {
             doc.set("proxy", Value::map().with("disabled", Value::Bool(true)));
         }
@@ -153,6 +183,20 @@ pub fn cluster_configuration(cluster: &Cluster) -> Value {
     doc
 }
 
+fn dns(dns: &Dns, api: KubeadmApi) -> Value {
+    let mut doc = Value::map();
+    if let Some(repository) = &dns.image_repository {
+        doc.set("imageRepository", Value::text(repository));
+    }
+    if let Some(tag) = &dns.image_tag {
+        doc.set("imageTag", Value::text(tag));
+    }
+    if dns.disabled && api == KubeadmApi::V1Beta4 {
+        doc.set("disabled", Value::Bool(true));
+    }
+    doc
+}
+
 fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
@@ -165,8 +209,12 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
         .with("groups", Value::texts(["system:bootstrappers:kubeadm:default-node-token"]));
     let mut doc = document(api, "InitConfiguration").with("bootstrapTokens", Value::List(vec![token]));
     doc = node_configuration(doc, cluster, host);
-    if k.kube_proxy_mode == KubeProxyMode::None {
-        doc.set("skipPhases", Value::texts(["addon/kube-proxy"]));
+    let mut skipped = k.skip_init_phases.clone();
+    if k.kube_proxy_mode == KubeProxyMode::None && !skipped.iter().any(|p| p == "addon/kube-proxy") {
+        skipped.push("addon/kube-proxy".to_owned());
+    }
+    if !skipped.is_empty() {
+        doc.set("skipPhases", Value::texts(skipped));
     }
     doc
 }
@@ -201,13 +249,16 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
         doc.set("controlPlane", Value::map().with("localAPIEndpoint", local_endpoint(cluster, host)));
     }
     doc.set("nodeRegistration", node_registration(cluster, host));
+    if !k.skip_join_phases.is_empty() {
+        doc.set("skipPhases", Value::texts(&k.skip_join_phases));
+    }
     finish(&mut doc, cluster, host);
     doc
 }
 
 /// What Init- and JoinConfiguration have in common at their end.
 fn finish(doc: &mut Value, cluster: &Cluster, host: &Host) {
-    if !host.kubelet.value.is_empty() {
+    if is_patched(host) {
         doc.set("patches", Value::map().with("directory", Value::text(PATCHES_DIR)));
     }
     let k = &cluster.kubernetes;
@@ -244,7 +295,10 @@ fn node_registration(cluster: &Cluster, host: &Host) -> Value {
     let mut doc = Value::map()
         .with("name", Value::text(&host.node_name))
         .with("criSocket", Value::text(CRI_SOCKET))
-        .with("imagePullPolicy", Value::text("IfNotPresent"));
+        .with("imagePullPolicy", Value::text(&host.image_pull_policy));
+    if let (KubeadmApi::V1Beta4, Some(serial)) = (api, host.image_pull_serial) {
+        doc.set("imagePullSerial", Value::Bool(serial));
+    }
     // Without node-ip a kubelet on a host with two interfaces picks the one of the default route.
     let addresses: Vec<String> = host.addresses.cluster.iter().map(IpAddr::to_string).collect();
     let mut args = vec![("node-ip".to_owned(), addresses.join(","))];

@@ -148,7 +148,7 @@ pub fn host(host: &Host) -> Vec<FileEntry> {
 }
 
 /// The layer of a setting that was last decided at `from`. A host of several roles or in a group shares with its likes only.
-fn layer_of(host: &Host, from: Layer) -> FileLayer {
+pub(super) fn layer_of(host: &Host, from: Layer) -> FileLayer {
     let roles = host.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join("+");
     match from {
         Layer::Builtin | Layer::Defaults => layer("all"),

@@ -11,6 +11,7 @@ use crate::ledger::Ledger;
 use crate::model::{Cluster, Host, KubeProxyMode, LoadBalancerMode, Role, bracketed};
 use crate::pki::store::Store;
 use crate::plan::{CertRequest, FileEntry, ports};
+use crate::render::units;
 
 #[derive(Template)]
 #[template(path = "overview/CLUSTER.md", escape = "none")]
@@ -39,6 +40,7 @@ struct ClusterView {
     ports: Vec<PortRow>,
     steps: Vec<String>,
     images: Vec<String>,
+    packages: Vec<units::Packages>,
     certificates: Vec<CertRow>,
 }
 
@@ -187,6 +189,7 @@ pub fn cluster_page(
             .collect(),
         steps: steps(cluster, ledger),
         images: images.to_vec(),
+        packages: units::packages(cluster),
         certificates: certificates.iter().map(|c| cert_row(c, store)).collect(),
     };
     Ok(ClusterPage { v: &view }.render()? + "\n")
@@ -279,6 +282,13 @@ pub fn cluster_json(
         ("kubeProxy", json!(k.kube_proxy_mode.as_str())),
         ("firstControlPlane", json!(ledger.founding.as_ref().map(|f| &f.first_control_plane))),
         ("images", json!(images)),
+        (
+            "packages",
+            units::packages(cluster)
+                .iter()
+                .map(|p| json!({"roles": p.roles, "packages": p.packages, "other": p.other}))
+                .collect(),
+        ),
     ];
     // A host and a certificate a line: a change of one is a line of a diff, and no tree of ten thousand hosts is built.
     let mut out = String::from("{\n");

@@ -80,6 +80,35 @@ pub fn needs(cluster: &Cluster, host: &Host) -> Needs {
     needs
 }
 
+/// What hosts need from elsewhere, said once for all of the same roles.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Packages {
+    /// Their roles.
+    pub roles: Vec<&'static str>,
+    /// Of the distribution, by the names of Debian and Ubuntu.
+    pub packages: Vec<String>,
+    /// What the distribution does not have, or not in the version that is needed.
+    pub other: Vec<String>,
+    /// The hosts, by FQDN.
+    pub hosts: Vec<String>,
+}
+
+/// What the cluster's hosts need from elsewhere: a function of the inventory alone.
+pub fn packages(cluster: &Cluster) -> Vec<Packages> {
+    let mut all: Vec<Packages> = Vec::new();
+    for host in &cluster.hosts {
+        let Needs { packages, by_hand: other, .. } = needs(cluster, host);
+        let roles: Vec<&'static str> = host.roles.iter().map(|r| r.as_str()).collect();
+        match all.iter_mut().find(|p| p.roles == roles && p.packages == packages && p.other == other) {
+            Some(same) => same.hosts.push(host.fqdn.clone()),
+            None => all.push(Packages { roles, packages, other, hosts: vec![host.fqdn.clone()] }),
+        }
+    }
+    all.sort();
+    all
+}
+
 impl Needs {
     fn command(&mut self, command: &str, package: &str) {
         self.commands.push(command.to_owned());
@@ -200,7 +229,7 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
         needs.by_hand.push("containerd 2 and runc".to_owned());
     }
     needs.directory("/etc/kubernetes", 0o755, "root", "root");
-    if !host.kubelet.value.is_empty() {
+    if super::kubeadm::is_patched(host) {
         needs.directory(super::kubeadm::PATCHES_DIR, 0o755, "root", "root");
     }
     if host.has(Role::ControlPlane) {

@@ -26,6 +26,34 @@ const FILE: Kind = Kind::Map(&[
     .default("none"),
 ]);
 
+const PATCH: Kind = Kind::Map(&[
+    key(
+        "target",
+        Kind::Leaf(Format::Choice {
+            options: &[
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kubeletconfiguration",
+                "corednsdeployment",
+            ],
+            coming: &[],
+        }),
+        "What is patched.",
+    )
+    .required()
+    .example("kube-apiserver"),
+    key(
+        "type",
+        Kind::Leaf(Format::Choice { options: &["strategic", "merge", "json"], coming: &[] }),
+        "How: a strategic merge patch, a merge patch (RFC 7386) or a JSON patch (RFC 6902).",
+    )
+    .default("strategic"),
+    key("source", Kind::Leaf(Format::Source), "The patch below the inventory's `patches/`: YAML or JSON.")
+        .required()
+        .example("apiserver-resources.yaml"),
+]);
+
 const TAINT: Kind = Kind::LeafOrMap(
     Format::Taint,
     &[
@@ -156,6 +184,22 @@ pub static HOST: &[Key] = &[
     )
     .example("{vm.swappiness: \"10\"}"),
     key("files", Kind::List(&FILE), "Files of the user's that go to the host as they are."),
-    key("patches", Kind::Foreign("patches"), "kubeadm patches of the user's.")
-        .coming("kubeadm patches; a host's `kubelet` sets fields of KubeletConfiguration"),
+    key(
+        "imagePullPolicy",
+        Kind::Leaf(Format::Choice { options: &["IfNotPresent", "Always", "Never"], coming: &[] }),
+        "Whether kubeadm's preflight pulls the control plane's images.",
+    )
+    .default("IfNotPresent"),
+    key(
+        "imagePullSerial",
+        Kind::Leaf(Format::Bool),
+        "Whether kubeadm pulls images one after the other (from 1.31 on).",
+    )
+    .derived("kubeadm's: true")
+    .example("false"),
+    key(
+        "patches",
+        Kind::List(&PATCH),
+        "kubeadm patches of the user's: what kubeadm generates on the host is changed by them.",
+    ),
 ];

@@ -171,6 +171,28 @@ pub(super) static KEYS: &[Key] = &[
     )
     .example("registry.example.com/k8s"),
     key(
+        "dns",
+        Kind::Map(&[
+            key("imageRepository", Kind::Leaf(Format::ImageRepository), "Where CoreDNS's image comes from.")
+                .derived("`kubernetes.imageRepository`")
+                .example("registry.example.com/coredns"),
+            key("imageTag", Kind::Leaf(Format::ImageTag), "Which CoreDNS.")
+                .derived("that of the Kubernetes version")
+                .example("v1.14.2"),
+            key("disabled", Kind::Leaf(Format::Bool), "Whether the cluster's DNS is somebody else's (from 1.31 on).")
+                .default("false"),
+        ]),
+        "The cluster's DNS, CoreDNS.",
+    ),
+    key(
+        "skipPhases",
+        Kind::Map(&[
+            key("init", Kind::List(&Kind::Leaf(Format::Text)), "Of `kubeadm init`.").example("[addon/coredns]"),
+            key("join", Kind::List(&Kind::Leaf(Format::Text)), "Of `kubeadm join`.").example("[preflight]"),
+        ]),
+        "Phases that kubeadm leaves out.",
+    ),
+    key(
         "featureGates",
         Kind::Each { key: Format::CamelName, value: &Kind::Leaf(Format::Bool) },
         "kubeadm's own feature gates.",

@@ -141,6 +141,8 @@ pub enum Format {
     Path,
     /// A path below the inventory's `files/`.
     Source,
+    /// The tag of an image.
+    ImageTag,
     /// Permission bits in octal.
     Mode,
     /// A user or group of the host.

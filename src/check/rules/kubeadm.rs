@@ -21,6 +21,104 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     timeouts(scope, report);
     token(scope, report);
     preflight(scope, report);
+    phases(scope, report);
+    newer_fields(scope, report);
+    patches(scope, report);
+}
+
+/// The phases of `kubeadm init`, 1.28 to 1.37 (cmd/kubeadm/app/cmd/init.go).
+const INIT_PHASES: [&str; 14] = [
+    "addon",
+    "bootstrap-token",
+    "certs",
+    "control-plane",
+    "etcd",
+    "kubeconfig",
+    "kubelet-finalize",
+    "kubelet-start",
+    "mark-control-plane",
+    "preflight",
+    "show-join-command",
+    "upload-certs",
+    "upload-config",
+    "wait-control-plane",
+];
+/// Those of `kubeadm join` that every one of these minors has (cmd/kubeadm/app/cmd/join.go).
+const JOIN_PHASES: [&str; 5] =
+    ["check-etcd", "control-plane-join", "control-plane-prepare", "kubelet-start", "preflight"];
+/// Without these there is no API server, or nothing that a node could join.
+const NEEDED_PHASES: [&str; 6] = [
+    "bootstrap-token",
+    "control-plane",
+    "control-plane-join",
+    "control-plane-prepare",
+    "kubelet-start",
+    "upload-config",
+];
+
+fn phases(scope: &Scope<'_>, report: &mut Report) {
+    let k = &scope.cluster.kubernetes;
+    for (command, skipped, known) in [
+        ("init", &k.skip_init_phases, INIT_PHASES.as_slice()),
+        ("join", &k.skip_join_phases, JOIN_PHASES.as_slice()),
+    ] {
+        let place = format!("kubernetes.skipPhases.{command}");
+        if !scope.sound(&[&place]) {
+            continue;
+        }
+        for phase in skipped {
+            let top = phase.split('/').next().unwrap_or_default();
+            let finding = if !known.contains(&top) {
+                Diagnostic::error(Code::SkippedPhase, format!("`kubeadm {command}` has no phase `{phase}`"))
+                    .reason("kubeadm stops at a name that it does not know")
+                    .help(format!("use one of {}, or a phase of theirs as addon/coredns", known.join(", ")))
+            } else if NEEDED_PHASES.contains(&phase.as_str()) {
+                Diagnostic::error(
+                    Code::SkippedPhase,
+                    format!("`kubeadm {command}` cannot leave out `{phase}`"),
+                )
+                .reason("what the phase makes is what up.sh and the other nodes wait for")
+                .help("remove it from the list")
+            } else {
+                continue;
+            };
+            report.push(scope.at(finding, &place, ""));
+        }
+    }
+}
+
+/// Fields of v1beta4 that v1beta3 would drop without a word.
+fn newer_fields(scope: &Scope<'_>, report: &mut Report) {
+    let k = &scope.cluster.kubernetes;
+    if k.version.kubeadm_api() != KubeadmApi::V1Beta3 || !scope.sound(&["kubernetes.version"]) {
+        return;
+    }
+    if k.dns.disabled {
+        report.push(needs_v1beta4(scope, "dns.disabled", "kubernetes.dns.disabled"));
+    }
+    let serial = scope.nodes().into_iter().find(|host| host.image_pull_serial.is_some());
+    if let Some(host) = serial {
+        report.push(needs_v1beta4(scope, "imagePullSerial", &path(host, "imagePullSerial")));
+    }
+}
+
+/// corednsdeployment came with 1.31 (cmd/kubeadm/app/util/patches).
+fn patches(scope: &Scope<'_>, report: &mut Report) {
+    let version = scope.cluster.kubernetes.version;
+    if version.line() >= (1, 31) || !scope.sound(&["kubernetes.version"]) {
+        return;
+    }
+    let late = |host: &&crate::model::Host| {
+        host.patches.value.iter().any(|patch| patch.target == "corednsdeployment")
+    };
+    if let Some(host) = scope.nodes().into_iter().find(late) {
+        let message = format!("kubeadm {version} does not patch `corednsdeployment`");
+        let finding = Diagnostic::error(Code::PatchTarget, message)
+            .reason("the target came with 1.31; an older kubeadm passes over the file")
+            .help("remove the patch, or use Kubernetes 1.31 or newer");
+        let finding = scope.at(finding, &path(host, "patches"), "");
+        report.push(scope.also(finding, "kubernetes.version", ""));
+    }
 }
 
 /// kubeadm refuses an unknown gate (features.NewFeatureGate).

@@ -39,6 +39,9 @@ fn host(name: &str, address: &str, role: Role) -> Host {
         files: Vec::new(),
         kubelet_extra_args: Vec::new(),
         ignore_preflight_errors: Vec::new(),
+        patches: Layered { value: Vec::new(), from: Layer::Builtin },
+        image_pull_policy: "IfNotPresent".to_owned(),
+        image_pull_serial: None,
         fqdn,
     }
 }
@@ -90,6 +93,9 @@ fn cluster() -> Cluster {
             scheduler: ControlPlaneComponent::default(),
             kubelet_config: Value::map(),
             image_repository: None,
+            dns: crate::model::Dns::default(),
+            skip_init_phases: Vec::new(),
+            skip_join_phases: Vec::new(),
             feature_gates: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             token_ttl: "24h0m0s".to_owned(),

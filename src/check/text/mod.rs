@@ -62,6 +62,7 @@ pub fn judge(format: Format, text: &str) -> Read<()> {
         Format::Calendar => quantity::calendar(text).map(drop),
         Format::Path => names::path(text).map(drop),
         Format::Source => names::source(text).map(drop),
+        Format::ImageTag => names::image_tag(text).map(drop),
         Format::Mode => quantity::mode(text).map(drop),
         Format::UserName => names::user(text).map(drop),
         Format::Effect => names::effect(text).map(drop),

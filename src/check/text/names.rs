@@ -115,7 +115,24 @@ pub fn path(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
-/// A path below `files/`.
+/// The tag of an image (the grammar of github.com/distribution/reference).
+pub fn image_tag(text: &str) -> Read<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let good = text.len() <= 128
+        && text.chars().next().is_some_and(word)
+        && text.chars().all(|c| word(c) || matches!(c, '.' | '-'));
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(
+        Code::BadText,
+        format!("{text:?} is not the tag of an image"),
+        "a tag has letters, digits, `_`, `.` and `-`, begins with a letter, digit or `_`, and has 128 characters at most",
+        "write the tag alone, such as v1.14.2, without a registry or a digest",
+    ))
+}
+
+/// A path below `files/` or `patches/`.
 pub fn source(text: &str) -> Read<String> {
     let clean = !text.is_empty()
         && !text.chars().any(|c| c.is_control() || c == '\\')
@@ -125,9 +142,9 @@ pub fn source(text: &str) -> Read<String> {
     }
     Err(Fault::new(
         Code::BadPath,
-        format!("{text:?} is not a path below `files/`"),
-        "a source is a file in the inventory's own `files/` folder and cannot lie outside",
-        "put the file there and write its path without `files/`, `.` and `..`",
+        format!("{text:?} is not a path below `files/` or `patches/`"),
+        "a source is a file in the inventory's own folder for such files and cannot lie outside",
+        "put the file there and write its path from that folder on, without `.` and `..`",
     ))
 }
 

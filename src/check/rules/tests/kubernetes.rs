@@ -170,6 +170,12 @@ fn kubeadm_takes_the_rest() {
     assert_eq!(ignored(&["all"]), [""; 0]);
     assert_eq!(ignored(&["NumCPU", "Mem"]), [""; 0]);
     assert_eq!(ignored(&["All", "Mem"]), ["KH0522 hosts.k8smaster1"]);
+    let skipped = |list: &'static [&'static str]| {
+        after(move |c| c.kubernetes.skip_init_phases = list.iter().map(|s| (*s).to_owned()).collect())
+    };
+    assert_eq!(skipped(&["addon/coredns", "show-join-command", "upload-certs"]), [""; 0]);
+    assert_eq!(skipped(&["bootstrap-token"]), ["KH0529 "]);
+    assert_eq!(skipped(&["addons"]), ["KH0529 "]);
 }
 
 #[test]
