@@ -126,13 +126,13 @@ defaults:
   ignorePreflightErrors: [Mem]
   ssh: {user: ops, port: 2222}
   sysctls: {vm.a: 1, vm.b: 1, vm.c: 1}
-  kubelet: {maxPods: 50, nested: {x: 1, y: 1}}
+  kubelet: {maxPods: 50, tracing: {x: 1, y: 1}}
   kubeletExtraArgs: {v: 2, feature: [a, b]}
 roles:
   control-plane: {interface: ens2}
   worker: {interface: ens3, sysctls: {vm.b: 2}, taints: ['a=b:NoSchedule']}
 groups:
-  gpu: {ssh: {port: 22}, sysctls: {vm.c: 3}, kubelet: {nested: {y: 2}}, taints: []}
+  gpu: {ssh: {port: 22}, sysctls: {vm.c: 3}, kubelet: {tracing: {y: 2}}, taints: []}
 ",
     );
     let w1 = checked.host("w1");
@@ -142,7 +142,7 @@ groups:
     let sysctls: Vec<_> = w1.sysctls.value.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(sysctls, ["vm.a=1", "vm.b=2", "vm.c=4"]);
     assert_eq!(w1.sysctls.from, Layer::Host);
-    let nested = w1.kubelet.value.get("nested").unwrap();
+    let nested = w1.kubelet.value.get("tracing").unwrap();
     assert_eq!(nested.get("x"), Some(&crate::value::Value::Number("1".into())));
     assert_eq!(nested.get("y"), Some(&crate::value::Value::Number("2".into())));
     assert_eq!(w1.kubelet.from, Layer::Group);
@@ -206,14 +206,14 @@ fn what_goes_to_other_programs_is_the_same_in_both_formats() {
         ("cluster.yaml", &top),
         (
             "x.yaml",
-            "etcd: {version: 3.6.14}\nkubernetes: {kubelet: {a: 16, b: 1000, c: 1.5, d: true, e: x, f: [1], g: 2.0}}\n",
+            "etcd: {version: 3.6.14}\nkubernetes: {kubelet: {tracing: {a: 16, b: 1000, c: 1.5, d: true, e: x, f: [1], g: 2.0}}}\n",
         ),
     ]);
     let toml = check_files(&[
         ("cluster.yaml", &top),
         (
             "x.toml",
-            "etcd.version = '3.6.14'\n[kubernetes.kubelet]\ng = 2.0\nf = [1]\ne = 'x'\nd = true\nc = 15e-1\nb = 1_000\na = 0x10\n",
+            "etcd.version = '3.6.14'\n[kubernetes.kubelet.tracing]\ng = 2.0\nf = [1]\ne = 'x'\nd = true\nc = 15e-1\nb = 1_000\na = 0x10\n",
         ),
     ]);
     assert_eq!(plain(&yaml), plain(&toml));
@@ -393,7 +393,7 @@ fn nothing_that_can_be_written_makes_it_panic() {
     let text = format!(
         "{BASE}  - {{name: w, address: [192.0.2.51, '2001:db8::1'], addresses: {{ssh: x.example.com}}, roles: [worker], group: g, \
          taints: ['a=b:NoSchedule', {{key: a, effect: NoExecute}}], labels: {{a: b}}, sysctls: {{vm.a: 1}}, \
-         files: [{{path: /a, source: a}}], kubelet: {{a: [1]}}, kubeletExtraArgs: {{v: [1, 2]}}}}\n\
+         files: [{{path: /a, source: a}}], kubelet: {{allowedUnsafeSysctls: [1]}}, kubeletExtraArgs: {{v: [1, 2]}}}}\n\
          groups: {{g: {{ssh: {{port: 1}}}}}}\npki: {{validity: 1y}}\nsecrets: {{recipients: []}}\n"
     );
     let dir = tempfile::tempdir().unwrap();

@@ -311,6 +311,10 @@ catalogue! {
         "kubeadm stops at a phase that it does not have, and a cluster that lacks some of them takes no node.";
     PatchTarget "KH0530" "a patch that this kubeadm does not apply"
         "kubeadm passes over a patch whose target it does not know, with a word on standard error.";
+    ComponentField "KH0531" "a field that the kubelet or kube-proxy does not have"
+        "kubeadm decodes KubeletConfiguration and KubeProxyConfiguration leniently: a field that the version does not have is lost with no more than a warning.";
+    ComponentFieldKind "KH0532" "a field of the kubelet or kube-proxy with a value of another kind"
+        "The component reads a number, text, a time or a list there and stops at anything else.";
     EtcdTiming "KH0540" "timings that etcd refuses"
         "electionTimeout must be five heartbeats at least and 50 s at most.";
     EtcdQuota "KH0541" "a large quota for etcd"

@@ -104,7 +104,7 @@ pub enum Format {
     Label,
     /// A DNS-1123 subdomain.
     DnsName,
-    /// A DNS name, wildcard or address in a certificate. Judged by a rule, as kubeadm does.
+    /// A DNS name, wildcard or address in a certificate.
     San,
     /// A DNS name or an address.
     HostOrAddress,

@@ -173,6 +173,8 @@ pub enum Need {
     Namespaces,
     /// The Go programs of tests/oracle, built by `./test`.
     Oracle,
+    /// kubeadm of several minors, as tests/oracle/minors.sh builds them.
+    Minors,
 }
 
 /// Whether the machine has all of these. If not, says so loudly; under KHAGEN_REQUIRE_ALL it is a failure.
@@ -202,6 +204,7 @@ fn has(need: Need) -> bool {
             Command::new("unshare").args(["--net", "true"]).output().is_ok_and(|o| o.status.success())
         }
         Need::Oracle => oracle().is_some(),
+        Need::Minors => std::env::var("KHAGEN_MINORS").is_ok_and(|listed| !listed.trim().is_empty()),
     }
 }
 

@@ -148,8 +148,13 @@ fn gates(scope: &Scope<'_>, report: &mut Report) {
 fn timeouts(scope: &Scope<'_>, report: &mut Report) {
     let timeouts = &scope.cluster.kubernetes.timeouts;
     let old = scope.cluster.kubernetes.version.kubeadm_api() == KubeadmApi::V1Beta3;
-    if old && !timeouts.is_empty() && scope.sound(&["kubernetes.version"]) {
-        report.push(needs_v1beta4(scope, "timeouts", "kubernetes.timeouts"));
+    // v1beta3 has these two under other names: apiServer.timeoutForControlPlane and discovery.timeout.
+    let newer = timeouts
+        .keys()
+        .find(|key| !["controlPlaneComponentHealthCheck", "discovery"].contains(&key.as_str()));
+    if let (true, Some(key)) = (old && scope.sound(&["kubernetes.version"]), newer) {
+        let place = format!("kubernetes.timeouts.{key}");
+        report.push(needs_v1beta4(scope, &format!("timeouts.{key}"), &place));
         return;
     }
     for key in timeouts.keys().filter(|key| !TIMEOUTS.contains(&key.as_str())) {

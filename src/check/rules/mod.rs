@@ -6,6 +6,7 @@
 
 mod balancers;
 mod between;
+mod component_config;
 mod components;
 mod identity;
 mod kubeadm;
@@ -39,6 +40,7 @@ pub fn check(cluster: &Cluster, places: &Places, today: Date, report: &mut Repor
     components::check(&scope, report);
     kubeadm::check(&scope, report);
     kubelet::check(&scope, report);
+    component_config::check(&scope, report);
     nodes::check(&scope, report);
     pki::check(&scope, report);
 }

@@ -41,7 +41,8 @@ pub type Read<T> = Result<T, Fault>;
 pub fn judge(format: Format, text: &str) -> Read<()> {
     match format {
         Format::Bool | Format::Int { .. } | Format::Choice { .. } => Ok(()),
-        Format::Text | Format::San => names::line(text).map(drop),
+        Format::Text => names::line(text).map(drop),
+        Format::San => names::san(text),
         Format::Argument => names::argument(text).map(drop),
         Format::ArgumentName => names::argument_name(text).map(drop),
         Format::CamelName => names::camel(text).map(drop),

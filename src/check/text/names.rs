@@ -115,6 +115,20 @@ pub fn path(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
+/// A name, wildcard or address in a certificate (kubeadm's ValidateCertSANs).
+pub fn san(text: &str) -> Read<()> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if is_dns_name(name) && text.len() <= 253 || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Code::NotADnsName,
+        format!("{text:?} is neither a DNS name, nor one that begins with `*.`, nor an address"),
+        "kubeadm refuses anything else in apiServer.certSANs, upper case and `_` too",
+        suggestion(text, true),
+    ))
+}
+
 /// The tag of an image (the grammar of github.com/distribution/reference).
 pub fn image_tag(text: &str) -> Read<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -96,6 +96,12 @@ fn an_older_kubeadm_has_no_newer_fields() {
     let timeouts: fn(&mut Cluster) = |c| {
         c.kubernetes.timeouts.insert("discovery".to_owned(), "10m".to_owned());
     };
+    // v1beta3 has this one under another name, and tlsBootstrap not at all.
+    assert_eq!(errors(timeouts, "1.30.0"), [""; 0]);
+    assert_eq!(errors(timeouts, "1.31.0"), [""; 0]);
+    let timeouts: fn(&mut Cluster) = |c| {
+        c.kubernetes.timeouts.insert("tlsBootstrap".to_owned(), "10m".to_owned());
+    };
     assert_eq!(errors(timeouts, "1.30.0"), ["KH0511 kubernetes.timeouts kubernetes.version"]);
     assert_eq!(errors(timeouts, "1.31.0"), [""; 0]);
 }

@@ -126,9 +126,11 @@ require (
 	k8s.io/component-helpers v0.32.13 // indirect
 	k8s.io/controller-manager v0.32.13 // indirect
 	k8s.io/cri-api v0.32.13 // indirect
+	k8s.io/cri-client v0.0.0 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect
 	k8s.io/kms v0.32.13 // indirect
 	k8s.io/kube-openapi v0.0.0-20241105132330-32ad38e42d3f // indirect
+	k8s.io/kube-proxy v0.0.0 // indirect
 	k8s.io/system-validators v1.9.2 // indirect
 	k8s.io/utils v0.0.0-20241104100929-3ea5e8cea738 // indirect
 	sigs.k8s.io/apiserver-network-proxy/konnectivity-client v0.31.0 // indirect
@@ -153,22 +155,22 @@ replace (
 	k8s.io/component-helpers => k8s.io/component-helpers v0.32.13
 	k8s.io/controller-manager => k8s.io/controller-manager v0.32.13
 	k8s.io/cri-api => k8s.io/cri-api v0.32.13
-	k8s.io/cri-client => k8s.io/cri-client v0.32.13
-	k8s.io/csi-translation-lib => k8s.io/csi-translation-lib v0.32.13
+	k8s.io/cri-client => k8s.io/cri-client v0.32.10
+	k8s.io/csi-translation-lib => k8s.io/csi-translation-lib v0.32.10
 	k8s.io/dynamic-resource-allocation => k8s.io/dynamic-resource-allocation v0.32.13
-	k8s.io/endpointslice => k8s.io/endpointslice v0.32.13
+	k8s.io/endpointslice => k8s.io/endpointslice v0.32.5
 	k8s.io/externaljwt => k8s.io/externaljwt v0.32.13
 	k8s.io/kms => k8s.io/kms v0.32.13
 	k8s.io/kube-aggregator => k8s.io/kube-aggregator v0.32.13
-	k8s.io/kube-controller-manager => k8s.io/kube-controller-manager v0.32.13
-	k8s.io/kube-proxy => k8s.io/kube-proxy v0.32.13
-	k8s.io/kube-scheduler => k8s.io/kube-scheduler v0.32.13
+	k8s.io/kube-controller-manager => k8s.io/kube-controller-manager v0.32.6
+	k8s.io/kube-proxy => k8s.io/kube-proxy v0.32.7
+	k8s.io/kube-scheduler => k8s.io/kube-scheduler v0.32.10
 	k8s.io/kubectl => k8s.io/kubectl v0.32.13
 	k8s.io/kubelet => k8s.io/kubelet v0.32.13
 	k8s.io/metrics => k8s.io/metrics v0.32.13
 	k8s.io/mount-utils => k8s.io/mount-utils v0.32.13
 	k8s.io/pod-security-admission => k8s.io/pod-security-admission v0.32.13
-	k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.32.13
-	k8s.io/sample-cli-plugin => k8s.io/sample-cli-plugin v0.32.13
-	k8s.io/sample-controller => k8s.io/sample-controller v0.32.13
+	k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.32.5
+	k8s.io/sample-cli-plugin => k8s.io/sample-cli-plugin v0.32.5
+	k8s.io/sample-controller => k8s.io/sample-controller v0.32.5
 )

@@ -24,6 +24,18 @@ file=minors/1.$minor.mod
     sed -nE "s|^\t(k8s\.io/[a-z-]+) => \./staging.*|\t\1 => \1 v0.$minor.$patch|p" "$upstream"
     echo ')'
 } >"$file"
+# A module proxy may lack a tag of one of them; the newest that it has holds the same types.
+while read -r module tag; do
+    while ! go mod download "$module@$tag" >/dev/null 2>&1; do
+        older=$((${tag##*.} - 1))
+        if [ "$older" -lt 0 ]; then
+            echo "pin.sh: no tag of $module can be had" >&2
+            exit 1
+        fi
+        sed -i "s|=> $module $tag\$|=> $module ${tag%.*}.$older|" "$file"
+        tag=${tag%.*}.$older
+    done
+done < <(sed -nE 's|^\t\S+ => (k8s.io/[a-z-]+) (v.*)|\1 \2|p' "$file")
 rm -f "${file%.mod}.sum"
 # -e: a package that this minor lacks is behind a build tag.
 GOFLAGS=-mod=mod go mod tidy -e -modfile="$file"
