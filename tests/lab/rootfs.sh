@@ -1,10 +1,9 @@
 #!/bin/bash
-# rootfs.sh TARGET ORACLE: makes the root file system of the lab's hosts, a plain server of the machine's own distribution
-# with the packages that the bundles ask for, and the oracle's kubeadm, etcd and containerd. Its bytes are a part of the
-# cache's key: what changes here makes a new root file system. Needs root.
+# rootfs.sh TARGET: makes the root file system of the lab's hosts, a plain server of the machine's own distribution with the
+# packages that the bundles ask for. Its bytes are a part of the cache's key: what changes here makes a new root file system.
+# Needs root.
 set -euo pipefail
 TARGET=$1
-ORACLE=$2
 # shellcheck disable=SC1091 # the machine's
 . /etc/os-release
 
@@ -18,27 +17,6 @@ mmdebstrap --mode=root --variant=minbase --quiet --include="$(IFS=,; printf '%s'
     --aptopt='APT::Sandbox::User "root"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' "$VERSION_CODENAME" "$TARGET" "$sources" >&2
-
-# The oracle's programs lie where the bundles look for them.
-install -m 0755 "$ORACLE"/etcd "$ORACLE"/etcdctl "$ORACLE"/etcdutl "$TARGET/usr/local/bin/"
-install -m 0755 "$ORACLE/kubeadm" "$TARGET/usr/bin/kubeadm"
-install -m 0755 "$ORACLE/containerd" "$TARGET/usr/bin/containerd"
-# No kubelet and no kubectl can be had from the distribution. These two say what they are and do nothing: a host that has
-# them takes install.sh, and nobody takes it for a node.
-for name in kubelet kubectl; do
-    printf '#!/bin/sh\necho "%s: the stand-in of the lab, it does nothing" >&2\nexit 1\n' "$name" >"$TARGET/usr/bin/$name"
-    chmod 0755 "$TARGET/usr/bin/$name"
-done
-cat >"$TARGET/usr/lib/systemd/system/kubelet.service" <<'END'
-[Unit]
-Description=Stand-in for the kubelet (it does nothing)
-[Service]
-ExecStart=/usr/bin/kubelet
-Restart=always
-RestartSec=10
-[Install]
-WantedBy=multi-user.target
-END
 
 for unit in nginx keepalived containerd; do systemctl --quiet --root="$TARGET" disable "$unit.service"; done
 systemctl --quiet --root="$TARGET" enable ssh.service
