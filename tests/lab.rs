@@ -1,0 +1,60 @@
+//! The lab: the example's eleven hosts and the compact three, booted with systemd and installed from their tarballs over ssh, as
+//! an operator does it. What is looked at is in tests/lab/test; this only builds the bundles and asks whether the machine can.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use support::{Need, built, can, oracle, root, text};
+
+/// Eleven hosts are enough for a machine; two labs would measure each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn script(name: &str) -> PathBuf {
+    root().join("tests/lab").join(name)
+}
+
+/// Whether the lab can be here: programs can be installed, a kernel is what it is.
+fn lab_can(test: &str) -> bool {
+    let needs = ["mmdebstrap", "systemd-nspawn", "ip", "jq", "ssh", "nsenter"].map(Need::Program);
+    if !can(test, &[&[Need::Oracle, Need::Namespaces], needs.as_slice()].concat()) {
+        return false;
+    }
+    let probe = Command::new(script("lab")).arg("probe").output().expect("lab");
+    if !probe.status.success() {
+        eprintln!("SKIPPED {test}: {}", text(&probe.stderr).trim());
+    }
+    probe.status.success()
+}
+
+fn installs(inventory: &str, mode: &str) {
+    if !lab_can(&format!("the lab of {inventory}")) {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let b = built(inventory);
+    let out = Command::new(script("test"))
+        .arg(b.out())
+        .arg(mode)
+        .env("KHAGEN_ORACLE", oracle().expect("probed"))
+        .env("KHAGEN_LAB", format!("t{}{}", std::process::id(), &mode[..1]))
+        .output()
+        .expect("tests/lab/test");
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{}: {said}\n{}", out.status, text(&out.stderr));
+    for line in said.lines().filter(|l| l.starts_with("from the first") || l.contains(" passed, ")) {
+        println!("{inventory}: {line}");
+    }
+}
+
+#[test]
+fn eleven_hosts_are_installed_from_their_tarballs() {
+    installs("inventory", "separate");
+}
+
+#[test]
+fn three_hosts_that_are_everything_are_installed_one_after_the_other() {
+    installs("compact", "compact");
+}
