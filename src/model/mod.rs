@@ -12,11 +12,13 @@ mod version;
 use std::collections::BTreeMap;
 
 pub use host::{
-    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
+    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent,
+    UserFile,
 };
 pub use net::{Endpoint, Family, IpSet, Subnets, Vip};
 pub use version::{KubeadmApi, Version};
 
+use crate::pki::recipients::Recipients;
 use crate::value::Value;
 
 /// All clusters of one inventory folder, sorted by folder name.
@@ -47,6 +49,8 @@ pub struct Cluster {
     pub load_balancer: LoadBalancer,
     /// Lifetimes of what khagen issues.
     pub pki: Pki,
+    /// `secrets.recipients`: whom the store is encrypted to.
+    pub recipients: Recipients,
     /// Hosts that belong to the cluster, sorted by FQDN.
     pub hosts: Vec<Host>,
     /// Hosts that leave it (`state: retired`), sorted by FQDN. They count for nothing but their names and addresses, and

@@ -21,7 +21,7 @@ use super::key::{self, FingerprintKey, SigningKey};
 use super::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State, instant};
 use super::read::{self, CertSummary};
 use super::sealed::sha256_hex;
-use super::store::{Store, filled};
+use super::store::{Store, filled, user_secret};
 use super::verify;
 use crate::content::ObjectId;
 use crate::env::Env;
@@ -59,8 +59,18 @@ pub fn issue(
             issuing.certificate(request, reason)?;
         }
     }
-    for (id, object) in issuing.fresh {
+    let fresh = issuing.fresh;
+    // The user's secrets are not made here, so another fingerprint key must be told of them while both are known.
+    let renamed = fingerprint_key(secrets).filter(|key| fresh.contains_key(*key)).cloned();
+    if renamed.is_some() {
+        let users: Vec<ObjectId> = store.user_secrets().map(|(name, _)| user_secret(name)).collect();
+        store.open_secrets(&users)?;
+    }
+    for (id, object) in fresh {
         store.insert(id, object);
+    }
+    if let Some(key) = renamed {
+        store.fingerprint_user_secrets(&key)?;
     }
     Ok(decisions)
 }
@@ -161,6 +171,7 @@ impl Issuing<'_> {
             issued: self.env.now(),
             renew: false,
             secret_size: secret.expose().len() as u64,
+            encrypted: None,
             certificate: None,
             public_sha256: public.as_ref().map(|p| sha256_hex(p.as_bytes())),
             made_from: None,
@@ -220,6 +231,7 @@ impl Issuing<'_> {
             issued: self.env.now(),
             renew: false,
             secret_size: new.pem.expose().len() as u64,
+            encrypted: None,
             certificate: Some(CertificateRecord {
                 sha256: sha256_hex(pem.as_bytes()),
                 serial: summary.serial,

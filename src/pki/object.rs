@@ -36,6 +36,8 @@ pub enum Kind {
     HmacKey,
     /// keepalived's password.
     VrrpPassword,
+    /// A secret of the user's, which the inventory names by `{secret: NAME}`.
+    UserSecret,
 }
 
 impl Kind {
@@ -47,15 +49,19 @@ impl Kind {
             Kind::BootstrapToken => "bootstrap token",
             Kind::HmacKey => "fingerprint key",
             Kind::VrrpPassword => "VRRP password",
+            Kind::UserSecret => "secret",
         }
     }
 
-    /// The file that holds the secret.
+    /// The file that holds the secret in the clear.
     pub fn secret_file(self) -> &'static str {
-        match self {
-            Kind::Certificate | Kind::KeyPair => "key.pem",
-            Kind::BootstrapToken | Kind::HmacKey | Kind::VrrpPassword => "secret",
-        }
+        if self.is_key() { "key.pem" } else { "secret" }
+    }
+
+    /// The file that holds the secret encrypted. Another name, so that what keeps keys in the clear out of git lets
+    /// these in.
+    pub fn encrypted_file(self) -> &'static str {
+        if self.is_key() { "key.pem.age" } else { "secret.age" }
     }
 
     /// What its secret is called in messages.
@@ -108,6 +114,9 @@ pub struct Record {
     pub renew: bool,
     /// Size of the file that holds the secret, so that one that was cut is noticed without being read.
     pub secret_size: u64,
+    /// Absent where the secret is a file in the clear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<EncryptedRecord>,
     /// Of a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateRecord>,
@@ -117,6 +126,28 @@ pub struct Record {
     /// Of a certificate: what it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_from: Option<MadeFrom>,
+}
+
+impl Record {
+    /// The file that holds the secret.
+    pub fn secret_file(&self) -> &'static str {
+        if self.encrypted.is_some() { self.kind.encrypted_file() } else { self.kind.secret_file() }
+    }
+
+    /// Whom the secret is encrypted to; nobody where it is in the clear.
+    pub fn recipients(&self) -> &[String] {
+        self.encrypted.as_ref().map(|e| e.recipients.as_slice()).unwrap_or_default()
+    }
+}
+
+/// What is recorded of an encrypted secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EncryptedRecord {
+    /// SHA-256 of the age file.
+    pub sha256: String,
+    /// Whom it is encrypted to, sorted.
+    pub recipients: Vec<String>,
 }
 
 /// What is recorded of a certificate itself.

@@ -161,6 +161,8 @@ pub enum Format {
     ImageRepository,
     /// A check of kubeadm's preflight.
     PreflightCheck,
+    /// A public key that the store is encrypted to.
+    Recipient,
 }
 
 /// A TCP or UDP port.

@@ -3,6 +3,7 @@
 use super::{Fault, Read};
 use crate::diag::Code;
 use crate::model::{FileEffect, Taint};
+use crate::pki::recipients::Recipients;
 
 const LABEL_RULE: &str =
     "a DNS-1123 label has 1 to 63 characters, a-z, 0-9 and `-`, and neither begins nor ends with `-`";
@@ -160,6 +161,18 @@ pub fn source(text: &str) -> Read<String> {
         "a source is a file in the inventory's own folder for such files and cannot lie outside",
         "put the file there and write its path from that folder on, without `.` and `..`",
     ))
+}
+
+/// A public key that the store is encrypted to, in its one spelling.
+pub fn recipient(text: &str) -> Read<String> {
+    Recipients::parse(text).map_err(|error| {
+        Fault::new(
+            Code::Recipient,
+            format!("{text:?} is nothing that the store can be encrypted to"),
+            error.to_string(),
+            "write what `age-keygen -y` prints, or a line of an id_ed25519.pub",
+        )
+    })
 }
 
 /// A user or group, as useradd takes it everywhere.
