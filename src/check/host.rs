@@ -364,7 +364,9 @@ impl<'a> Hosts<'a> {
                     path: view.read("path", names::path)?,
                     mode: match (&content, view.written("mode", quantity::mode)) {
                         (UserContent::Secret(_), None) => 0o600,
-                        (_, written) => written.or_else(|| view.read("mode", quantity::mode)).unwrap_or(0o600),
+                        (_, written) => {
+                            written.or_else(|| view.read("mode", quantity::mode)).unwrap_or(0o600)
+                        }
                     },
                     owner: view.read("owner", names::user).unwrap_or_default(),
                     group: view.read("group", names::user).unwrap_or_default(),

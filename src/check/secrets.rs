@@ -55,7 +55,8 @@ impl Secrets {
                 };
                 // {secret: NAME} names a secret of the store.
                 let reference = entries.len() == 1 && entries[0].key.value == "secret";
-                let is_name = |value: &Value| matches!(value, Value::Scalar { text, .. } if is_secret_name(text));
+                let is_name =
+                    |value: &Value| matches!(value, Value::Scalar { text, .. } if is_secret_name(text));
                 if reference && !is_name(&entries[0].value.value) {
                     // Whoever misreads it as a place for the secret itself need not see it printed.
                     report.conceal(entries[0].value.span);

@@ -36,7 +36,11 @@ pub enum IdentityError {
         looked: Vec<PathBuf>,
     },
     /// All that were found open something else.
-    #[error("none of the identities can decrypt it: it is encrypted to{}\n  and the identities are{}", lines(wanted), lines(held))]
+    #[error(
+        "none of the identities can decrypt it: it is encrypted to{}\n  and the identities are{}",
+        lines(wanted),
+        lines(held)
+    )]
     Wrong {
         /// Recipients of the secret.
         wanted: Vec<String>,
@@ -136,14 +140,17 @@ impl Identities {
     /// Decrypts an age file whose sidecar names its recipients.
     pub(super) fn decrypt(&self, cipher: &[u8], recipients: &[String]) -> Result<Secret, Closed> {
         let opener = self.opener(recipients).map_err(Closed::Identity)?;
-        let damaged = |what: &dyn std::fmt::Display| Closed::Damaged(format!("is no age file that can be read: {what}"));
+        let damaged = |what: &dyn std::fmt::Display| {
+            Closed::Damaged(format!("is no age file that can be read: {what}"))
+        };
         let decryptor = age::Decryptor::new(ArmoredReader::new(cipher)).map_err(|e| damaged(&e))?;
-        let mut reader = decryptor.decrypt(std::iter::once(&*opener as &dyn age::Identity)).map_err(|e| match e {
-            age::DecryptError::NoMatchingKeys => {
-                Closed::Damaged("is encrypted to others than object.toml says".to_owned())
-            }
-            other => damaged(&other),
-        })?;
+        let mut reader =
+            decryptor.decrypt(std::iter::once(&*opener as &dyn age::Identity)).map_err(|e| match e {
+                age::DecryptError::NoMatchingKeys => {
+                    Closed::Damaged("is encrypted to others than object.toml says".to_owned())
+                }
+                other => damaged(&other),
+            })?;
         let mut plain = Zeroizing::new(Vec::with_capacity(cipher.len()));
         reader.read_to_end(&mut plain).map_err(|e| damaged(&e))?;
         Ok(Secret::new(std::mem::take(&mut *plain)))
@@ -170,7 +177,11 @@ impl Identities {
             state.read = true;
         }
         let opens = |state: &State| {
-            state.open.iter().find(|(recipient, _)| recipients.contains(recipient)).map(|(_, open)| open.clone())
+            state
+                .open
+                .iter()
+                .find(|(recipient, _)| recipients.contains(recipient))
+                .map(|(_, open)| open.clone())
         };
         if let Some(open) = opens(state) {
             return Ok(open);
@@ -212,7 +223,9 @@ impl Identities {
             Ok(_) if bytes.len() as u64 > MAX_BYTES => return Err(wrong("is larger than 1 MiB".to_owned())),
             Ok(_) => {}
         }
-        if bytes.starts_with(b"age-encryption.org/") || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
+        if bytes.starts_with(b"age-encryption.org/")
+            || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
+        {
             let key = LockedKey::Age(bytes.to_vec());
             state.locked.push(Locked { path: path.to_owned(), recipient: None, key });
             return Ok(());
@@ -255,7 +268,8 @@ impl Identities {
     fn unlock(&self, locked: &Locked) -> Result<Vec<(String, Opener)>, IdentityError> {
         let closed = |what: String| IdentityError::Passphrase { path: locked.path.clone(), what };
         for _ in 0..TRIES {
-            let passphrase = (self.ask)(&format!("Passphrase for {}: ", locked.path.display())).map_err(closed)?;
+            let passphrase =
+                (self.ask)(&format!("Passphrase for {}: ", locked.path.display())).map_err(closed)?;
             match &locked.key {
                 LockedKey::Ssh(identity) => {
                     let age::ssh::Identity::Encrypted(key) = &**identity else { continue };
@@ -281,7 +295,9 @@ impl Identities {
                             return identities(&text).map_err(wrong);
                         }
                         Err(age::DecryptError::ExcessiveWork { .. }) => {
-                            return Err(wrong("takes too long to open with a passphrase on this machine".to_owned()));
+                            return Err(wrong(
+                                "takes too long to open with a passphrase on this machine".to_owned(),
+                            ));
                         }
                         Err(_) => {}
                     }
@@ -384,7 +400,10 @@ mod tests {
         let Closed::Identity(error) = wrong.decrypt(&cipher, to.as_slice()).unwrap_err() else { panic!() };
         assert!(error.to_string().contains(&one_public), "{error}");
         for end in 0..cipher.len() - 1 {
-            assert!(matches!(open.decrypt(&cipher[..end], to.as_slice()), Err(Closed::Damaged(_))), "cut at {end}");
+            assert!(
+                matches!(open.decrypt(&cipher[..end], to.as_slice()), Err(Closed::Damaged(_))),
+                "cut at {end}"
+            );
         }
     }
 
@@ -403,7 +422,10 @@ mod tests {
         assert!(said(&format!("{secret}\nAGE-PLUGIN-YUBIKEY-1QQQ")).contains("a plugin in line 2"));
         assert!(said(&format!("{secret}x")).contains("has no age identity in line 1"));
         assert!(said("-----BEGIN RSA PRIVATE KEY-----").contains("is neither an age identity file nor"));
-        assert!(said("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----").contains("was cut or changed"));
+        assert!(
+            said("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----")
+                .contains("was cut or changed")
+        );
         let gone = Identities::new(vec!["/nowhere/id".into()], true, nobody());
         assert!(matches!(gone.decrypt(b"", &[]), Err(Closed::Identity(IdentityError::File { .. }))));
         let usual = Identities::new(vec!["/nowhere/id".into()], false, nobody());

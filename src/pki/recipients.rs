@@ -16,13 +16,19 @@ pub struct Recipients(Vec<String>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
     /// RSA keys of ssh.
-    #[error("ssh-rsa keys are not taken: decrypting with them leaks the key by its timing (RUSTSEC-2023-0071)")]
+    #[error(
+        "ssh-rsa keys are not taken: decrypting with them leaks the key by its timing (RUSTSEC-2023-0071)"
+    )]
     SshRsa,
     /// Keys that live in hardware, or other kinds.
-    #[error("of ssh's keys only ssh-ed25519 is taken: no other kind that age knows can decrypt without a plugin")]
+    #[error(
+        "of ssh's keys only ssh-ed25519 is taken: no other kind that age knows can decrypt without a plugin"
+    )]
     SshOther,
     /// Recipients of plugins, and post-quantum ones.
-    #[error("only age's own X25519 recipients are taken, `age1` and 58 letters: others need a plugin or a newer age to decrypt")]
+    #[error(
+        "only age's own X25519 recipients are taken, `age1` and 58 letters: others need a plugin or a newer age to decrypt"
+    )]
     Plugin,
     /// Anything else.
     #[error("it is neither an age recipient (`age1` and 58 letters) nor a line of an id_ed25519.pub")]
@@ -53,7 +59,9 @@ impl Recipients {
                 }
             }
             ("ssh-rsa", _) => Err(RecipientError::SshRsa),
-            (kind, Some(_)) if kind.starts_with("ssh-") || kind.starts_with("ecdsa-") || kind.starts_with("sk-") => {
+            (kind, Some(_))
+                if kind.starts_with("ssh-") || kind.starts_with("ecdsa-") || kind.starts_with("sk-") =>
+            {
                 Err(RecipientError::SshOther)
             }
             (word, None) if word.starts_with("age1") => match age::x25519::Recipient::from_str(word) {
@@ -131,7 +139,10 @@ mod tests {
         assert_eq!(wrong("ssh-rsa AAAAB3NzaC1yc2E= x"), RecipientError::SshRsa);
         assert_eq!(wrong("sk-ssh-ed25519@openssh.com AAAA x"), RecipientError::SshOther);
         assert_eq!(wrong("ecdsa-sha2-nistp256 AAAA"), RecipientError::SshOther);
-        assert_eq!(wrong("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t"), RecipientError::Plugin);
+        assert_eq!(
+            wrong("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t"),
+            RecipientError::Plugin
+        );
         for text in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "age1", "ops@example.com"] {
             assert!(matches!(wrong(text), RecipientError::Unknown | RecipientError::Plugin), "{text}");
         }

@@ -27,11 +27,9 @@ fn rank(object: &Object) -> u8 {
         Kind::HmacKey => 0,
         Kind::Certificate if made_from.is_some_and(|m| m.issuer.is_none()) => 0,
         Kind::Certificate if made_from.is_some_and(|m| m.profile == profile_name(Profile::Ca)) => 1,
-        Kind::Certificate
-        | Kind::KeyPair
-        | Kind::BootstrapToken
-        | Kind::VrrpPassword
-        | Kind::UserSecret => OTHERS,
+        Kind::Certificate | Kind::KeyPair | Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => {
+            OTHERS
+        }
     }
 }
 

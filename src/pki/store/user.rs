@@ -31,7 +31,9 @@ pub fn user_secret(name: &str) -> ObjectId {
 /// `key.pem` are what the store's .gitignore keeps out of git.
 pub fn is_secret_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'))
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !matches!(name, "secret" | "key.pem")
 }
