@@ -331,6 +331,8 @@ catalogue! {
         "`{secret: NAME}` names a secret that `khagen secret set NAME` put into the store: 1 to 63 of a-z, 0-9, `-`, `_` and `.`. The value itself never stands in the inventory, which is reviewed and committed. What stands there is not printed, as it may be the value.";
     SecretMissing "KH0604" "a secret that the store does not have"
         "`khagen secret set NAME < FILE` puts it there, encrypted if `secrets.recipients` is set; `khagen secret list` shows what there is.";
+    KeyAlgorithm "KH0605" "a kind of key that cannot be"
+        "ECDSA on P-256 is small, quick and known to every program. P-384 and RSA are there for those who must have them. Ed25519 is not: kubeadm loads RSA and ECDSA keys only.";
 }
 
 impl std::fmt::Display for Code {

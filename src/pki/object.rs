@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::key::SigningKey;
 use crate::content::ObjectId;
+use crate::model::KeyAlgorithm;
 use crate::plan::{CertRequest, Profile, SecretKind};
 use crate::secret::Secret;
 
@@ -78,7 +79,7 @@ impl Kind {
 impl From<SecretKind> for Kind {
     fn from(kind: SecretKind) -> Kind {
         match kind {
-            SecretKind::KeyPair => Kind::KeyPair,
+            SecretKind::KeyPair(_) => Kind::KeyPair,
             SecretKind::BootstrapToken => Kind::BootstrapToken,
             SecretKind::HmacKey => Kind::HmacKey,
             SecretKind::VrrpPassword => Kind::VrrpPassword,
@@ -190,6 +191,9 @@ pub struct MadeFrom {
     pub ip_sans: Vec<IpAddr>,
     /// Days asked for; the CA's end may have cut them.
     pub validity_days: u32,
+    /// Of the key, by kubeadm's name.
+    #[serde(default = "p256", skip_serializing_if = "is_p256")]
+    pub algorithm: String,
 }
 
 impl MadeFrom {
@@ -204,6 +208,7 @@ impl MadeFrom {
             dns_sans,
             ip_sans,
             validity_days,
+            algorithm,
             purpose: _,
             host: _,
         } = request;
@@ -216,8 +221,18 @@ impl MadeFrom {
             dns_sans: sorted(dns_sans),
             ip_sans: sorted(ip_sans),
             validity_days: *validity_days,
+            algorithm: algorithm.as_str().to_owned(),
         }
     }
+}
+
+/// What records say that say nothing: the first khagen made no other keys.
+fn p256() -> String {
+    KeyAlgorithm::P256.as_str().to_owned()
+}
+
+fn is_p256(algorithm: &String) -> bool {
+    algorithm == KeyAlgorithm::P256.as_str()
 }
 
 fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {

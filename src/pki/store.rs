@@ -311,7 +311,7 @@ impl Store {
             Kind::Certificate | Kind::KeyPair => {
                 let pair = SigningKey::parse(secret.expose(), &self.random)
                     .map_err(|e| integrity(&format!("{e}: it was cut, or is another file")))?;
-                let fingerprint = key::fingerprint(&key::spki(pair.point()));
+                let fingerprint = key::fingerprint(&key::spki(pair.public()));
                 let _ = object.signer.set(Arc::new(pair));
                 fingerprint
             }

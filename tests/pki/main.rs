@@ -6,5 +6,6 @@
 mod broken;
 mod cluster;
 mod edits;
+mod encrypted;
 mod kept;
 mod openssl;

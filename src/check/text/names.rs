@@ -2,7 +2,7 @@
 
 use super::{Fault, Read};
 use crate::diag::Code;
-use crate::model::{FileEffect, Taint};
+use crate::model::{FileEffect, KeyAlgorithm, Taint};
 use crate::pki::recipients::Recipients;
 
 const LABEL_RULE: &str =
@@ -160,6 +160,26 @@ pub fn source(text: &str) -> Read<String> {
         format!("{text:?} is not a path below `files/` or `patches/`"),
         "a source is a file in the inventory's own folder for such files and cannot lie outside",
         "put the file there and write its path from that folder on, without `.` and `..`",
+    ))
+}
+
+/// A kind of key, by kubeadm's name.
+pub fn key_algorithm(text: &str) -> Read<KeyAlgorithm> {
+    if let Some(algorithm) = KeyAlgorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(text)) {
+        return Ok(algorithm);
+    }
+    let reason = if text.to_ascii_lowercase().replace(['-', '_'], "").contains("ed25519") {
+        // cmd/kubeadm/app/util/pkiutil/pki_helpers.go, TryLoadKeyFromDisk.
+        "kubeadm reads keys of RSA and ECDSA only, and stops at any other"
+    } else {
+        "kubeadm, etcd and the programs that verify their certificates all know these"
+    };
+    let names: Vec<&str> = KeyAlgorithm::ALL.iter().map(|a| a.as_str()).collect();
+    Err(Fault::new(
+        Code::KeyAlgorithm,
+        format!("keys cannot be of the kind {text:?}"),
+        reason,
+        format!("write one of {}", names.join(", ")),
     ))
 }
 
