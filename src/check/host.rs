@@ -14,8 +14,7 @@ use super::view::{View, arguments, foreign, items, texts};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
 use crate::model::{
-    Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent,
-    UserFile,
+    Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent, UserFile,
 };
 use crate::schema::{self, HOST};
 use crate::source::Span;

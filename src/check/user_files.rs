@@ -78,7 +78,14 @@ impl UserFiles {
         }
     }
 
-    fn list(&mut self, list: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) {
+    fn list(
+        &mut self,
+        list: &Node,
+        dir: &Path,
+        secrets: &Secrets,
+        missing: MissingSecrets,
+        report: &mut Report,
+    ) {
         let keys = schema::find(HOST, "files").and_then(schema::Key::keys).unwrap_or_default();
         let mut seen: HashMap<String, Span> = HashMap::new();
         for item in items(list) {

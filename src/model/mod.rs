@@ -12,8 +12,8 @@ mod version;
 use std::collections::BTreeMap;
 
 pub use host::{
-    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent,
-    UserFile,
+    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint,
+    UserContent, UserFile,
 };
 pub use net::{Endpoint, Family, IpSet, Subnets, Vip};
 pub use version::{KubeadmApi, Version};
