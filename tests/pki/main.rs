@@ -7,5 +7,6 @@ mod broken;
 mod cluster;
 mod edits;
 mod encrypted;
+mod inventory;
 mod kept;
 mod openssl;
