@@ -126,7 +126,7 @@ pub struct SigningKey {
 }
 
 enum Pair {
-    Ecdsa(EcdsaKeyPair),
+    Ecdsa(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
 }
 
@@ -160,7 +160,7 @@ impl SigningKey {
         ] {
             if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve, &der, random) {
                 let bytes = pair.public_key().as_ref().to_vec();
-                return Ok(SigningKey { pair: Pair::Ecdsa(pair), public: PublicKey { algorithm, bytes } });
+                return Ok(SigningKey { pair: Pair::Ecdsa(Box::new(pair)), public: PublicKey { algorithm, bytes } });
             }
         }
         let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| KeyError::Unusable)?;
