@@ -32,6 +32,8 @@ pub enum Command {
     Verify(Verify),
     /// List the container images and packages that the hosts need
     Images(Images),
+    /// Keep your own secrets in the store, and say to whom it is encrypted
+    Secret(Secret),
     /// Say what a finding's code means
     Explain(Explain),
 }
@@ -86,9 +88,110 @@ pub struct Build {
     /// Print every decision, those to keep too
     #[arg(short, long)]
     pub verbose: bool,
+    /// Keys that decrypt the store
+    #[command(flatten)]
+    pub identity: Identity,
     /// Do not wait for the disk. For benchmarks: a power cut may then lose the build
     #[arg(long, hide = true)]
     pub no_sync: bool,
+}
+
+/// Which keys decrypt the store.
+#[derive(Debug, Default, clap::Args)]
+pub struct Identity {
+    /// A key that decrypts the store: an age identity file or an ssh-ed25519 private key; may be repeated
+    /// [default: $KHAGEN_IDENTITY, else ~/.ssh/id_ed25519]
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+}
+
+/// Arguments of `khagen secret`.
+#[derive(Debug, clap::Args)]
+pub struct Secret {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SecretCommand,
+}
+
+/// What to do with secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Give a secret a value, read from standard input or a file; files of hosts name it by `source: {secret: NAME}`
+    Set(SecretSet),
+    /// List secrets, set or wanted, and what is made of them; shows no value
+    List(SecretList),
+    /// Take a secret out of the store
+    Rm(SecretRemove),
+    /// Encrypt the store to what `secrets.recipients` says now
+    Rekey(SecretRekey),
+}
+
+/// Which store.
+#[derive(Debug, clap::Args)]
+pub struct InStore {
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(long, value_name = "DIR", default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// The cluster's folder, where the inventory has several
+    #[arg(long, value_name = "FOLDER")]
+    pub cluster: Option<String>,
+    /// Keys that decrypt the store
+    #[command(flatten)]
+    pub identity: Identity,
+}
+
+/// Arguments of `khagen secret set`.
+#[derive(Debug, clap::Args)]
+pub struct SecretSet {
+    /// The secret's name
+    pub name: String,
+    /// Where the value is read from, byte by byte as it is; without it, from standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Which store.
+    #[command(flatten)]
+    pub store: InStore,
+}
+
+/// Arguments of `khagen secret list`.
+#[derive(Debug, clap::Args)]
+pub struct SecretList {
+    /// How the list is written
+    #[arg(long, value_enum, default_value_t = SecretFormat::Text)]
+    pub format: SecretFormat,
+    /// Which store.
+    #[command(flatten)]
+    pub store: InStore,
+}
+
+/// Arguments of `khagen secret rm`.
+#[derive(Debug, clap::Args)]
+pub struct SecretRemove {
+    /// The secret's name
+    pub name: String,
+    /// Which store.
+    #[command(flatten)]
+    pub store: InStore,
+}
+
+/// Arguments of `khagen secret rekey`.
+#[derive(Debug, clap::Args)]
+pub struct SecretRekey {
+    /// Write the keys in the clear, where the inventory names no recipients any more
+    #[arg(long)]
+    pub plain: bool,
+    /// Which store.
+    #[command(flatten)]
+    pub store: InStore,
+}
+
+/// How secrets are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SecretFormat {
+    /// For people
+    Text,
+    /// JSON
+    Json,
 }
 
 /// Arguments of `khagen diff`.

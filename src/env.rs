@@ -1,12 +1,18 @@
-//! The only doors to time and randomness. Both are used only when something is issued.
+//! What a run has from outside: the only doors to time and randomness, used only when something is issued, and the keys
+//! that decrypt the store, used only when a secret is needed.
+
+use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 
-/// Time and randomness of one run.
+use crate::pki::identities::Identities;
+
+/// Time, randomness and the operator's keys of one run.
 pub struct Env {
     now: OffsetDateTime,
     random: SystemRandom,
+    identities: Arc<Identities>,
 }
 
 /// The system gave no randomness, or a clock setting that is no time.
@@ -40,7 +46,17 @@ impl Env {
 
     /// A fixed time, for tests.
     pub fn at(now: OffsetDateTime) -> Env {
-        Env { now, random: SystemRandom::new() }
+        Env { now, random: SystemRandom::new(), identities: Arc::new(Identities::none()) }
+    }
+
+    /// With keys that decrypt the store.
+    pub fn with_identities(self, identities: Identities) -> Env {
+        Env { identities: Arc::new(identities), ..self }
+    }
+
+    /// The keys that decrypt the store.
+    pub fn identities(&self) -> Arc<Identities> {
+        self.identities.clone()
     }
 
     /// When the run began, to the second, UTC.

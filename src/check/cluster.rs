@@ -241,5 +241,6 @@ pub fn pki(view: View<'_>) -> Pki {
         ca_validity_days: days("caValidity"),
         validity_days: days("validity"),
         renew_before_days: days("renewBefore"),
+        algorithm: view.read("algorithm", names::key_algorithm).unwrap_or_default(),
     }
 }

@@ -13,8 +13,19 @@ use super::suggest::nearest;
 use super::text::{self, Fault};
 use crate::diag::{Code, Diagnostic, MAX_FINDINGS, Report};
 use crate::load::tree::{Entry, Node, ScalarKind, Value, parse_int};
+use crate::pki::store::is_secret_name;
 use crate::schema::{self, Fallback, Format, Key, Kind};
 use crate::source::Span;
+
+/// The name in `{secret: NAME}`.
+pub fn secret_name(node: &Node) -> Option<&Node> {
+    match node.entries() {
+        [entry] if entry.key.value == "secret" => {
+            matches!(entry.value.value, Value::Scalar { kind: ScalarKind::Str, .. }).then_some(&entry.value)
+        }
+        _ => None,
+    }
+}
 
 /// Reads one cluster's tree.
 pub struct Decoder<'a> {
@@ -246,6 +257,13 @@ impl<'a> Decoder<'a> {
     }
 
     fn leaf(&mut self, node: &Node, format: Format) {
+        // A patch's source is a file: what it holds is shown by the review and by kubeadm.
+        if format == Format::Source
+            && self.path.rsplit('.').nth(2) == Some("files")
+            && let Some(name) = secret_name(node)
+        {
+            return self.secret(node, name);
+        }
         if self.is_reference(node) {
             return;
         }
@@ -326,20 +344,30 @@ impl<'a> Decoder<'a> {
         self.refuse(finding.help(help));
     }
 
-    /// `{secret: NAME}`: a value from the store, which has a name already.
+    /// `{secret: NAME}` where it means nothing yet.
     fn is_reference(&mut self, node: &Node) -> bool {
-        let entries = node.entries();
-        let found = entries.len() == 1
-            && entries[0].key.value == "secret"
-            && matches!(entries[0].value.value, Value::Scalar { kind: ScalarKind::Str, .. });
+        let found = secret_name(node).is_some();
         if found {
             self.not_built(
-                entries[0].key.span,
+                node.entries()[0].key.span,
                 &format!("{}: {{secret: NAME}}", self.path),
-                "values from the store",
+                "values from the store in other places than a file's `source`",
             );
         }
         found
+    }
+
+    /// The secret that a file is made of. A text that is none of its names is perhaps the secret itself.
+    fn secret(&mut self, node: &Node, name: &Node) {
+        self.put(node.span);
+        let text = text_of(name, false).unwrap_or_default();
+        if !is_secret_name(&text) || self.secrets.holds(name.span) {
+            let finding = Diagnostic::error(Code::SecretName, format!("`{}` names no secret", self.path))
+                .at(name.span, "not shown")
+                .reason("a secret's name is 1 to 63 of a-z, 0-9, `-`, `_` and `.`, beginning with a letter or digit; what stands here may be the secret itself")
+                .help("give the secret a name, and put its value into the store: khagen secret set NAME < FILE");
+            self.refuse(finding);
+        }
     }
 
     fn not_built(&mut self, span: Span, setting: &str, what: &str) {

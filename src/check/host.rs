@@ -14,7 +14,7 @@ use super::view::{View, arguments, foreign, items, texts};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
 use crate::model::{
-    Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
+    Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent, UserFile,
 };
 use crate::schema::{self, HOST};
 use crate::source::Span;
@@ -345,7 +345,7 @@ impl<'a> Hosts<'a> {
             Some(Patch {
                 target: view.word("target").into_owned(),
                 kind: view.word("type").into_owned(),
-                content: self.files.at(view.node("source")?.span)?,
+                content: self.files.text_at(view.node("source")?.span)?,
             })
         };
         Layered { value: items(list).iter().filter_map(read).collect(), from }
@@ -358,13 +358,19 @@ impl<'a> Hosts<'a> {
             .iter()
             .filter_map(|item| {
                 let view = View::new(Some(item), keys);
+                let content = self.files.at(view.node("source")?.span)?;
                 Some(UserFile {
                     path: view.read("path", names::path)?,
-                    content: self.files.at(view.node("source")?.span)?,
-                    mode: view.read("mode", quantity::mode).unwrap_or(0o600),
+                    mode: match (&content, view.written("mode", quantity::mode)) {
+                        (UserContent::Secret(_), None) => 0o600,
+                        (_, written) => {
+                            written.or_else(|| view.read("mode", quantity::mode)).unwrap_or(0o600)
+                        }
+                    },
                     owner: view.read("owner", names::user).unwrap_or_default(),
                     group: view.read("group", names::user).unwrap_or_default(),
                     effect: view.read("effect", names::effect).flatten(),
+                    content,
                     from,
                 })
             })

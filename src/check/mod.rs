@@ -26,6 +26,7 @@ use crate::diag::Report;
 use crate::load::tree::Value;
 use crate::load::{Loaded, LoadedCluster};
 use crate::model::{Cluster, Host, HostState, Inventory};
+use crate::pki::recipients::Recipients;
 use crate::schema;
 use crate::source::Sources;
 use decode::Decoder;
@@ -37,9 +38,29 @@ use view::View;
 
 /// Checks every cluster. `None` when the report has errors, those of loading included. `today` decides only warnings.
 pub fn check(loaded: &Loaded, sources: &Sources, today: Date, report: &mut Report) -> Option<Inventory> {
+    check_with(loaded, sources, today, MissingSecrets::AreErrors, report)
+}
+
+/// What a secret is that the inventory names and the store does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingSecrets {
+    /// Something that a build cannot do without.
+    AreErrors,
+    /// What the user is about to set.
+    AreFine,
+}
+
+/// As [`check`], for commands that set secrets as well.
+pub fn check_with(
+    loaded: &Loaded,
+    sources: &Sources,
+    today: Date,
+    missing: MissingSecrets,
+    report: &mut Report,
+) -> Option<Inventory> {
     let mut clusters: Vec<(Cluster, Places)> = Vec::new();
     let mut judge = |loaded: &LoadedCluster, report: &mut Report| {
-        let (cluster, places) = model(loaded, report);
+        let (cluster, places) = model(loaded, missing, report);
         rules::check(&cluster, &places, today, report);
         clusters.push((cluster, places));
     };
@@ -73,7 +94,7 @@ pub fn check(loaded: &Loaded, sources: &Sources, today: Date, report: &mut Repor
 }
 
 /// Fills the model of a cluster and says where its settings stand.
-fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
+fn model(loaded: &LoadedCluster, missing: MissingSecrets, report: &mut Report) -> (Cluster, Places) {
     let root = &loaded.root;
     let mut places = Places::default();
     let secrets = Secrets::find(root, report);
@@ -82,17 +103,8 @@ fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
         // Hosts may be missing, so that nobody counts them.
         places.mark_unsound("hosts");
     }
-    let files = UserFiles::read(root, &loaded.dir, &secrets, report);
+    let files = UserFiles::read(root, &loaded.dir, &secrets, missing, report);
     let top = View::new(Some(root), schema::INVENTORY);
-    if let Some(recipients) =
-        top.child("secrets").node("recipients").filter(|node| !view::items(node).is_empty())
-    {
-        report.push(findings::not_built(
-            recipients.span,
-            "secrets.recipients",
-            "encrypting the store; leave the list empty, and keys are files of mode 0600 outside git",
-        ));
-    }
     let balancer_view = top.child("loadBalancer");
     let load_balancer = cluster::load_balancer(balancer_view, &mut places, report);
     let mut hosts = Hosts::new(top, files, loaded.complete);
@@ -112,6 +124,7 @@ fn model(loaded: &LoadedCluster, report: &mut Report) -> (Cluster, Places) {
         etcd: cluster::etcd(top.child("etcd")),
         load_balancer,
         pki: cluster::pki(top.child("pki")),
+        recipients: Recipients::new(top.child("secrets").list("recipients", text::names::recipient)),
         hosts: members,
         retired: hosts_that_leave,
     };

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
+use crate::pki::store::is_secret_name;
 use crate::source::{SourceId, Sources, Span};
 
 /// The places that hold what looks like a secret.
@@ -54,7 +55,9 @@ impl Secrets {
                 };
                 // {secret: NAME} names a secret of the store.
                 let reference = entries.len() == 1 && entries[0].key.value == "secret";
-                if reference {
+                let is_name =
+                    |value: &Value| matches!(value, Value::Scalar { text, .. } if is_secret_name(text));
+                if reference && !is_name(&entries[0].value.value) {
                     // Whoever misreads it as a place for the secret itself need not see it printed.
                     report.conceal(entries[0].value.span);
                 }

@@ -1,4 +1,5 @@
-//! The user's own files and kubeadm patches: read from `files/` and `patches/`, once each, and judged.
+//! The user's own files and kubeadm patches: read from `files/` and `patches/`, once each, and judged. A file may be made
+//! of a secret instead, which must be in the store.
 //!
 //! The only file of this step that reads the disk. A source cannot lead out of its folder, neither by `..` nor by a
 //! link, and reading cannot wait: only regular files are opened.
@@ -9,28 +10,39 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::MissingSecrets;
+use super::decode::{secret_name, text_of};
 use super::findings::finding;
 use super::secrets::{Secrets, looks_secret};
-use super::text::{Fault, names};
+use super::text::{Fault, names, quantity};
 use super::view::{View, items};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
+use crate::model::UserContent;
+use crate::pki::object::SIDECAR;
+use crate::pki::store::is_secret_name;
 use crate::schema::{self, HOST};
 use crate::source::Span;
 
 /// The largest file that is taken.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Texts of sources by the place that names them.
+/// Sources by the place that names them.
 #[derive(Default)]
 pub struct UserFiles {
-    by_place: HashMap<Span, Arc<str>>,
+    by_place: HashMap<Span, UserContent>,
     by_source: HashMap<(&'static str, String), Result<Arc<str>, Fault>>,
 }
 
 impl UserFiles {
     /// Reads the sources of every `files` and `patches` list of a cluster's tree. `unsound` is told the places that give none.
-    pub fn read(root: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) -> UserFiles {
+    pub fn read(
+        root: &Node,
+        dir: &Path,
+        secrets: &Secrets,
+        missing: MissingSecrets,
+        report: &mut Report,
+    ) -> UserFiles {
         let mut files = UserFiles::default();
         let top = View::new(Some(root), schema::INVENTORY);
         let mut holders: Vec<&Node> = Vec::new();
@@ -44,7 +56,7 @@ impl UserFiles {
         }
         for holder in holders {
             if let Some(entry) = holder.get("files") {
-                files.list(&entry.value, dir, secrets, report);
+                files.list(&entry.value, dir, secrets, missing, report);
             }
             if let Some(entry) = holder.get("patches") {
                 files.patches(&entry.value, dir, secrets, report);
@@ -53,12 +65,27 @@ impl UserFiles {
         files
     }
 
-    /// The text of the file that a place names.
-    pub fn at(&self, source: Span) -> Option<Arc<str>> {
+    /// What the file is made of that a place names.
+    pub fn at(&self, source: Span) -> Option<UserContent> {
         self.by_place.get(&source).cloned()
     }
 
-    fn list(&mut self, list: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) {
+    /// The text that a place names, where it cannot be a secret.
+    pub fn text_at(&self, source: Span) -> Option<Arc<str>> {
+        match self.by_place.get(&source)? {
+            UserContent::Text(text) => Some(text.clone()),
+            UserContent::Secret(_) => None,
+        }
+    }
+
+    fn list(
+        &mut self,
+        list: &Node,
+        dir: &Path,
+        secrets: &Secrets,
+        missing: MissingSecrets,
+        report: &mut Report,
+    ) {
         let keys = schema::find(HOST, "files").and_then(schema::Key::keys).unwrap_or_default();
         let mut seen: HashMap<String, Span> = HashMap::new();
         for item in items(list) {
@@ -75,8 +102,37 @@ impl UserFiles {
                 }
                 seen.entry(path).or_insert(node.span);
             }
+            if let Some(node) = view.node("source")
+                && let Some(name) = secret_name(node)
+            {
+                self.secret(view, node.span, name, dir, missing, report);
+                continue;
+            }
             self.source(view, "files", dir, secrets, report);
         }
+    }
+
+    /// A file that is made of a secret. A name that is none was reported by the decoder.
+    fn secret(
+        &mut self,
+        view: View<'_>,
+        source: Span,
+        name: &Node,
+        dir: &Path,
+        missing: MissingSecrets,
+        report: &mut Report,
+    ) {
+        let Some(text) = text_of(name, false).filter(|text| is_secret_name(text)) else { return };
+        let is_there = dir.join("secrets/objects/user").join(&text).join(SIDECAR).is_file();
+        if !is_there && missing == MissingSecrets::AreErrors {
+            report.push(missing_secret(&text, name.span));
+        }
+        if let Some(mode) = view.node("mode")
+            && view.written("mode", quantity::mode).is_some_and(|bits| bits & 0o007 != 0)
+        {
+            report.push(open_to_all(mode.span));
+        }
+        self.by_place.insert(source, UserContent::Secret(text));
     }
 
     fn patches(&mut self, list: &Node, dir: &Path, secrets: &Secrets, report: &mut Report) {
@@ -107,7 +163,7 @@ impl UserFiles {
         let read = |(folder, source): &(&'static str, String)| read(&dir.join(folder), folder, source);
         match self.by_source.entry((folder, source)).or_insert_with_key(read) {
             Ok(text) => {
-                self.by_place.insert(node.span, text.clone());
+                self.by_place.insert(node.span, UserContent::Text(text.clone()));
                 Some((text.clone(), node.span))
             }
             Err(fault) => {
@@ -143,6 +199,20 @@ fn patch(text: &str, kind: &str) -> Result<(), String> {
         (_, Value::Object(map)) if !map.is_empty() => Ok(()),
         _ => Err("is no patch: that is a map of what changes".to_owned()),
     }
+}
+
+fn missing_secret(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(Code::SecretMissing, format!("the store has no secret `{name}`"))
+        .at(span, "")
+        .reason("the file on the host is made of it")
+        .help(format!("put it there: khagen secret set {name} < FILE"))
+}
+
+fn open_to_all(mode: Span) -> Diagnostic {
+    Diagnostic::error(Code::BadMode, "a secret that every user of the host could read")
+        .at(mode, "")
+        .reason("the file is made of a secret of the store")
+        .help("leave `mode` out (0600), or give a group access: \"0640\"")
 }
 
 fn fault(folder: &str, source: &str, what: &str, help: &str) -> Fault {

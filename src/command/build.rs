@@ -5,7 +5,9 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::check::{checked, is_invalid};
+use super::identity::identities;
 use super::report::{self, Detail};
+use super::secret::store_failure;
 use super::{Exit, Failure, Streams};
 use crate::cli::{Build, BuildFormat, DiffFormat};
 use crate::diag;
@@ -24,6 +26,7 @@ use crate::snapshot::{self, Memory, Snapshot, SnapshotError};
 /// Runs the command.
 pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
+    let env = env.with_identities(identities(&args.identity));
     let checked = checked(&args.inventory, &env);
     if !checked.report.is_empty() {
         let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
@@ -79,6 +82,7 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
             streams.out(&report::text(&outcome, detail, args.dry_run, streams.out_colour()));
         }
         streams.err(&report::due(&outcome));
+        streams.err(&report::recipients(&outcome));
         outcomes.push(outcome);
     }
     if args.format == BuildFormat::Json {
@@ -142,6 +146,15 @@ fn closing(outcomes: &[Outcome], args: &Build) -> String {
         return out;
     }
     for o in outcomes {
+        if o.recipients > 0 {
+            if o.store_is_new {
+                out.push_str(&format!(
+                    "note: the keys in {} are encrypted: commit the folder. Every later build needs it.\n",
+                    o.store.display()
+                ));
+            }
+            continue;
+        }
         out.push_str(&format!(
             "note: the keys in {} are not encrypted (files of mode 0600 that its .gitignore keeps out of git).\n      \
              Every later build needs them: back the folder up where keys may be.\n",
@@ -163,12 +176,14 @@ fn closing(outcomes: &[Outcome], args: &Build) -> String {
 }
 
 fn failure(error: BuildError) -> Failure {
+    if let BuildError::Store(e) | BuildError::Issue(IssueError::Store(e)) = &error {
+        return store_failure(e);
+    }
     let exit = match &error {
         BuildError::Founding { .. } => Exit::Invalid,
         BuildError::OtherStore { .. } => Exit::Integrity,
         BuildError::Expired { .. } | BuildError::MustIssue { .. } => Exit::Precondition,
         BuildError::Snapshot(_) => Exit::Bug,
-        BuildError::Store(e) | BuildError::Issue(IssueError::Store(e)) if e.is_integrity() => Exit::Integrity,
         BuildError::Pack(_) => Exit::Integrity,
         BuildError::Render(RenderError::TwoOwners { .. }) => Exit::Invalid,
         BuildError::Render(_) => Exit::Bug,

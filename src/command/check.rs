@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Exit, Failure, Streams};
+use crate::check::MissingSecrets;
 use crate::cli::{Check, CheckFormat};
 use crate::diag::{self, Report};
 use crate::env::Env;
@@ -21,9 +22,14 @@ pub struct Checked {
 
 /// Reads and checks an inventory. The date decides only which versions are past their end of life.
 pub fn checked(path: &Path, env: &Env) -> Checked {
+    checked_with(path, env, MissingSecrets::AreErrors)
+}
+
+/// As [`checked`], for commands that set secrets as well.
+pub fn checked_with(path: &Path, env: &Env, missing: MissingSecrets) -> Checked {
     let (mut sources, mut report) = (Sources::new(), Report::new());
     let loaded = crate::load::load(path, &mut sources, &mut report);
-    let inventory = crate::check::check(&loaded, &sources, env.now().date(), &mut report);
+    let inventory = crate::check::check_with(&loaded, &sources, env.now().date(), missing, &mut report);
     let inventory = if report.has_errors() { None } else { inventory };
     Checked { inventory, report, sources }
 }

@@ -4,8 +4,10 @@ mod build;
 mod check;
 mod diff;
 mod explain;
+mod identity;
 mod images;
 mod report;
+mod secret;
 mod verify;
 
 use std::io::{self, Write};
@@ -150,6 +152,7 @@ fn run() -> ExitCode {
         Command::Diff(args) => diff::run(args, &mut streams),
         Command::Verify(args) => verify::run(args, &mut streams),
         Command::Images(args) => images::run(args, &mut streams),
+        Command::Secret(args) => secret::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {

@@ -139,6 +139,19 @@ pub fn due(outcome: &Outcome) -> String {
     out
 }
 
+/// Secrets that are encrypted to others than the inventory names, for standard error.
+pub fn recipients(outcome: &Outcome) -> String {
+    if outcome.encrypted_otherwise == 0 {
+        return String::new();
+    }
+    format!(
+        "warning: {} secrets of {} are not encrypted to what the inventory's `secrets.recipients` says now: \
+         khagen secret rekey\n",
+        outcome.encrypted_otherwise,
+        outcome.store.display()
+    )
+}
+
 /// The outcomes as JSON.
 pub fn json(outcomes: &[Outcome], dry_run: bool) -> String {
     let clusters: Vec<serde_json::Value> = outcomes
@@ -155,6 +168,8 @@ pub fn json(outcomes: &[Outcome], dry_run: bool) -> String {
                 })).collect::<Vec<_>>(),
                 "due": o.due.iter().map(|d| json!({"id": d.id.as_str(), "notAfter": date(d.not_after)})).collect::<Vec<_>>(),
                 "notes": o.notes,
+                "recipients": o.recipients,
+                "encryptedOtherwise": o.encrypted_otherwise,
                 "bundles": o.bundles.iter().map(|b| json!({
                     "name": b.name,
                     "change": b.change.as_str(),

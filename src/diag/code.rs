@@ -325,6 +325,14 @@ catalogue! {
         "A chain is valid while all of it is.";
     RenewBefore "KH0601" "certificates that are due when they are issued"
         "renewBefore counts back from the end of validity.";
+    Recipient "KH0602" "nothing that the store can be encrypted to"
+        "`secrets.recipients` takes age's X25519 recipients (`age1` and 58 letters, from `age-keygen`) and ssh-ed25519 public keys (a line of an id_ed25519.pub). Both are decrypted by stock age and rage without a plugin.";
+    SecretName "KH0603" "not the name of a secret"
+        "`{secret: NAME}` names a secret that `khagen secret set NAME` put into the store: 1 to 63 of a-z, 0-9, `-`, `_` and `.`. The value itself never stands in the inventory, which is reviewed and committed. What stands there is not printed, as it may be the value.";
+    SecretMissing "KH0604" "a secret that the store does not have"
+        "`khagen secret set NAME < FILE` puts it there, encrypted if `secrets.recipients` is set; `khagen secret list` shows what there is.";
+    KeyAlgorithm "KH0605" "a kind of key that cannot be"
+        "ECDSA on P-256 is small, quick and known to every program. P-384 and RSA are there for those who must have them. Ed25519 is not: kubeadm loads RSA and ECDSA keys only.";
 }
 
 impl std::fmt::Display for Code {

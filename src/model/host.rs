@@ -174,13 +174,22 @@ pub struct Taint {
     pub effect: String,
 }
 
+/// What is in a file of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserContent {
+    /// The text (UTF-8), read from `files/` when the inventory was loaded.
+    Text(std::sync::Arc<str>),
+    /// The name of a secret of the user's in the store.
+    Secret(String),
+}
+
 /// A file of the user's that goes to a host as it is.
 #[derive(Debug, Clone)]
 pub struct UserFile {
     /// Absolute path on the host.
     pub path: String,
-    /// The text (UTF-8), read from `files/` when the inventory was loaded.
-    pub content: std::sync::Arc<str>,
+    /// What is in it.
+    pub content: UserContent,
     /// Permission bits.
     pub mode: u32,
     /// User name.

@@ -12,11 +12,13 @@ mod version;
 use std::collections::BTreeMap;
 
 pub use host::{
-    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
+    FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint,
+    UserContent, UserFile,
 };
 pub use net::{Endpoint, Family, IpSet, Subnets, Vip};
 pub use version::{KubeadmApi, Version};
 
+use crate::pki::recipients::Recipients;
 use crate::value::Value;
 
 /// All clusters of one inventory folder, sorted by folder name.
@@ -47,6 +49,8 @@ pub struct Cluster {
     pub load_balancer: LoadBalancer,
     /// Lifetimes of what khagen issues.
     pub pki: Pki,
+    /// `secrets.recipients`: whom the store is encrypted to.
+    pub recipients: Recipients,
     /// Hosts that belong to the cluster, sorted by FQDN.
     pub hosts: Vec<Host>,
     /// Hosts that leave it (`state: retired`), sorted by FQDN. They count for nothing but their names and addresses, and
@@ -249,6 +253,51 @@ pub struct Pki {
     pub validity_days: u32,
     /// From how many days before its end a certificate is reported as due.
     pub renew_before_days: u32,
+    /// Of new keys.
+    pub algorithm: KeyAlgorithm,
+}
+
+/// What a key is for, by kubeadm's names (kubeadm's EncryptionAlgorithmType).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyAlgorithm {
+    /// ECDSA on NIST's curve P-256.
+    #[default]
+    P256,
+    /// ECDSA on NIST's curve P-384.
+    P384,
+    /// RSA of 2048 bits.
+    Rsa2048,
+    /// RSA of 3072 bits.
+    Rsa3072,
+    /// RSA of 4096 bits.
+    Rsa4096,
+}
+
+impl KeyAlgorithm {
+    /// All, the default first.
+    pub const ALL: [KeyAlgorithm; 5] = [
+        KeyAlgorithm::P256,
+        KeyAlgorithm::P384,
+        KeyAlgorithm::Rsa2048,
+        KeyAlgorithm::Rsa3072,
+        KeyAlgorithm::Rsa4096,
+    ];
+
+    /// kubeadm's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyAlgorithm::P256 => "ECDSA-P256",
+            KeyAlgorithm::P384 => "ECDSA-P384",
+            KeyAlgorithm::Rsa2048 => "RSA-2048",
+            KeyAlgorithm::Rsa3072 => "RSA-3072",
+            KeyAlgorithm::Rsa4096 => "RSA-4096",
+        }
+    }
+
+    /// Whether it is RSA, of whatever size.
+    pub fn is_rsa(self) -> bool {
+        matches!(self, KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096)
+    }
 }
 
 impl Cluster {

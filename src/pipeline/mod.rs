@@ -11,7 +11,7 @@ mod review;
 pub use preview::{Preview, pass, preview};
 pub use review::review;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,6 +61,10 @@ pub struct Outcome {
     pub decisions: Vec<Decision>,
     /// Certificates that should be renewed soon, or have expired.
     pub due: Vec<Due>,
+    /// Whom the store is encrypted to: how many; none where it is in the clear.
+    pub recipients: usize,
+    /// How many objects of the store were encrypted to others than the inventory names.
+    pub encrypted_otherwise: usize,
     /// What the store had to say.
     pub notes: Vec<String>,
     /// In order of names, the operator's last.
@@ -219,12 +223,15 @@ pub fn build(
             let bundle = bundle_of(which)?;
             let digest = bundle.digest(|file| shared.text_digest(file));
             let grouped = shared.grouped(&bundle);
-            Ok(Passed { name: bundle.name, digest, grouped })
+            let secrets = bundle.files.iter().flat_map(|f| f.content.secrets().cloned()).collect();
+            Ok(Passed { name: bundle.name, digest, grouped, secrets })
         })
         .collect::<Result<_, RenderError>>()?;
     let mut grouped: BTreeMap<String, Arc<Content>> = BTreeMap::new();
     let mut digests: Vec<(String, String)> = Vec::with_capacity(passed.len());
+    let mut secrets: Vec<BTreeSet<ObjectId>> = Vec::with_capacity(passed.len());
     for p in passed {
+        secrets.push(p.secrets);
         digests.push((p.name, p.digest));
         grouped.extend(p.grouped);
     }
@@ -262,6 +269,19 @@ pub fn build(
         return Ok(outcome);
     }
     drop(shared);
+    // What is wrong with a secret, or with who wants to read it, shows before anything is written.
+    let is_there = |name: &str| {
+        let size = former.as_ref().and_then(|f| f.bundles.get(name)).map(|b| b.size);
+        size.is_some() && std::fs::metadata(out.join(tarball_path(name))).ok().map(|m| m.len()) == size
+    };
+    let needed: BTreeSet<&ObjectId> = digests
+        .iter()
+        .zip(&changes)
+        .zip(&secrets)
+        .filter(|(((name, _), (change, _)), _)| *change != BundleChange::Unchanged || !is_there(name))
+        .flat_map(|(_, secrets)| secrets)
+        .collect();
+    store.open_secrets(needed)?;
     // What was issued may be another CA; the store must not have it before the output may.
     guard_against_other_store(&store, former.as_ref(), out)?;
     store.set_ledger(ledger);
@@ -346,6 +366,8 @@ struct Passed {
     digest: String,
     /// Shared files of its group, with their review paths.
     grouped: Vec<(String, Arc<Content>)>,
+    /// All that it holds.
+    secrets: BTreeSet<ObjectId>,
 }
 
 fn tarball_path(name: &str) -> String {

@@ -49,6 +49,10 @@ impl Prepared {
 pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Result<Prepared, BuildError> {
     let access = if how == How::Public { Access::Public } else { Access::Full };
     let mut store = Store::open_with(&cluster.dir.join("secrets"), access)?;
+    store.encrypt_to(cluster.recipients.clone());
+    store.decrypt_with(env.identities());
+    store.guard_against_plain()?;
+    let encrypted_otherwise = store.encrypted_otherwise().len();
     let store_is_new = store.is_empty();
     let former = crate::output::read_record(out)?;
     guard_against_other_store(&store, former.as_ref(), out)?;
@@ -81,6 +85,8 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
         decisions,
         due,
         notes: store.notes().to_vec(),
+        recipients: cluster.recipients.as_slice().len(),
+        encrypted_otherwise,
         bundles: Vec::new(),
         written: 0,
         removed: 0,

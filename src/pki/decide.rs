@@ -208,6 +208,7 @@ fn differences(old: &MadeFrom, new: &MadeFrom) -> Vec<String> {
         dns_sans,
         ip_sans,
         validity_days,
+        algorithm,
     } = old;
     let mut changes = Vec::new();
     changed(&mut changes, "CA", or_none(issuer), or_none(&new.issuer));
@@ -216,9 +217,10 @@ fn differences(old: &MadeFrom, new: &MadeFrom) -> Vec<String> {
     changed(&mut changes, "O", or_none(organization), or_none(&new.organization));
     listed(&mut changes, dns_sans, &new.dns_sans);
     listed(&mut changes, ip_sans, &new.ip_sans);
-    // A CA's life is decided when it is made: issuing it again would make strangers of all that it signed.
+    // A CA's life and key are decided when it is made: issuing it again would make strangers of all that it signed.
     if issuer.is_some() {
         changed(&mut changes, "validity", &format!("{validity_days}d"), &format!("{}d", new.validity_days));
+        changed(&mut changes, "key", algorithm, &new.algorithm);
     }
     changes
 }

@@ -8,23 +8,26 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use rayon::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PublicKeyData, SanType,
+    SerialNumber, SignatureAlgorithm,
 };
 use ring::rand::SystemRandom;
 use time::{Duration, OffsetDateTime};
 
 pub use super::decide::{Action, Decision, IssueError, decide, unused};
 use super::decide::{by_dependency, fingerprint_key, issuers_first};
-use super::key::{self, FingerprintKey, SigningKey};
+use super::key::{self, FingerprintKey, NewKey, PublicKey, SigningKey};
 use super::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State, instant};
 use super::read::{self, CertSummary};
 use super::sealed::sha256_hex;
-use super::store::{Store, filled};
+use super::store::{Store, filled, user_secret};
 use super::verify;
 use crate::content::ObjectId;
-use crate::env::Env;
+use crate::env::{Env, EnvError};
+use crate::model::KeyAlgorithm;
 use crate::plan::{CertRequest, Profile, SecretKind, SecretRequest};
 use crate::secret::Secret;
 
@@ -47,7 +50,13 @@ pub fn issue(
     let decisions = decide(certs, secrets, store)?;
     let reasons: BTreeMap<&ObjectId, &str> =
         decisions.iter().filter(|d| d.action == Action::Issue).map(|d| (&d.id, d.reason.as_str())).collect();
-    let mut issuing = Issuing { store, env, fresh: BTreeMap::new(), signers: BTreeMap::new() };
+    // Making an RSA key takes long enough to be worth all cores.
+    let keys = certs
+        .par_iter()
+        .filter(|request| reasons.contains_key(&request.id))
+        .map(|request| Ok((request.id.clone(), key::generate(env, request.algorithm)?)))
+        .collect::<Result<BTreeMap<_, _>, EnvError>>()?;
+    let mut issuing = Issuing { store, env, keys, fresh: BTreeMap::new(), signers: BTreeMap::new() };
     for request in by_dependency(secrets) {
         if let Some(reason) = reasons.get(&request.id) {
             issuing.secret(request, fingerprint_key(secrets), reason)?;
@@ -59,8 +68,18 @@ pub fn issue(
             issuing.certificate(request, reason)?;
         }
     }
-    for (id, object) in issuing.fresh {
+    let fresh = issuing.fresh;
+    // The user's secrets are not made here, so another fingerprint key must be told of them while both are known.
+    let renamed = fingerprint_key(secrets).filter(|key| fresh.contains_key(*key)).cloned();
+    if renamed.is_some() {
+        let users: Vec<ObjectId> = store.user_secrets().map(|(name, _)| user_secret(name)).collect();
+        store.open_secrets(&users)?;
+    }
+    for (id, object) in fresh {
         store.insert(id, object);
+    }
+    if let Some(key) = renamed {
+        store.fingerprint_user_secrets(&key)?;
     }
     Ok(decisions)
 }
@@ -69,6 +88,8 @@ pub fn issue(
 struct Issuing<'a> {
     store: &'a Store,
     env: &'a Env,
+    /// Made and not yet certified.
+    keys: BTreeMap<ObjectId, NewKey>,
     fresh: BTreeMap<ObjectId, Object>,
     signers: BTreeMap<ObjectId, Arc<Signer>>,
 }
@@ -88,11 +109,11 @@ struct CaKey {
 
 impl PublicKeyData for CaKey {
     fn der_bytes(&self) -> &[u8] {
-        self.pair.point()
+        &self.pair.public().bytes
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
+        signature_algorithm(self.pair.public().algorithm)
     }
 }
 
@@ -103,15 +124,24 @@ impl rcgen::SigningKey for CaKey {
 }
 
 /// The public half of a leaf's key: the private half need not be parsed to be certified.
-struct PublicPoint<'a>(&'a [u8]);
+struct Certified<'a>(&'a PublicKey);
 
-impl PublicKeyData for PublicPoint<'_> {
+impl PublicKeyData for Certified<'_> {
     fn der_bytes(&self) -> &[u8] {
-        self.0
+        &self.0.bytes
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
+        signature_algorithm(self.0.algorithm)
+    }
+}
+
+/// What a key signs with; in a certificate it also says what kind of key is certified.
+fn signature_algorithm(algorithm: KeyAlgorithm) -> &'static SignatureAlgorithm {
+    match algorithm {
+        KeyAlgorithm::P256 => &PKCS_ECDSA_P256_SHA256,
+        KeyAlgorithm::P384 => &PKCS_ECDSA_P384_SHA384,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => &PKCS_RSA_SHA256,
     }
 }
 
@@ -126,10 +156,10 @@ impl Issuing<'_> {
         let mut public = None;
         let mut made_by = None;
         let (secret, fingerprint) = match kind {
-            SecretKind::KeyPair => {
-                let new = key::generate(self.env)?;
-                public = Some(key::public_pem(&new.point));
-                (new.pem, key::fingerprint(&key::spki(&new.point)))
+            SecretKind::KeyPair(algorithm) => {
+                let new = key::generate(self.env, *algorithm)?;
+                public = Some(key::public_pem(&new.public));
+                (new.pem, key::fingerprint(&key::spki(&new.public)))
             }
             SecretKind::HmacKey => {
                 let secret = key::hmac_key(self.env)?;
@@ -161,6 +191,7 @@ impl Issuing<'_> {
             issued: self.env.now(),
             renew: false,
             secret_size: secret.expose().len() as u64,
+            encrypted: None,
             certificate: None,
             public_sha256: public.as_ref().map(|p| sha256_hex(p.as_bytes())),
             made_from: None,
@@ -186,10 +217,13 @@ impl Issuing<'_> {
         let (not_before, not_after) = self.validity(request, signer.as_deref())?;
         let serial = self.serial()?;
         let params = params(request, not_before, not_after, serial)?;
-        let new = key::generate(self.env)?;
+        let new = match self.keys.remove(id) {
+            Some(key) => key,
+            None => key::generate(self.env, request.algorithm)?,
+        };
         let failed = |e: rcgen::Error| make(id, &e.to_string());
         let cert = match &signer {
-            Some(signer) => params.signed_by(&PublicPoint(&new.point), &signer.issuer).map_err(failed)?,
+            Some(signer) => params.signed_by(&Certified(&new.public), &signer.issuer).map_err(failed)?,
             None => {
                 let pair = SigningKey::parse(new.pem.expose(), self.env.random())
                     .map_err(|e| make(id, &e.to_string()))?;
@@ -199,7 +233,7 @@ impl Issuing<'_> {
         };
         let der: &[u8] = cert.der();
         let summary = read::summary(der).map_err(|source| IssueError::Read { id: id.clone(), source })?;
-        let fingerprint = key::fingerprint(&key::spki(&new.point));
+        let fingerprint = key::fingerprint(&key::spki(&new.public));
         let (issuer_summary, issuer_der) =
             signer.as_deref().map_or((&summary, der), |s| (&s.summary, s.der.as_slice()));
         let mut wrong = verify::check_parts(request, &summary, issuer_summary, &fingerprint);
@@ -220,6 +254,7 @@ impl Issuing<'_> {
             issued: self.env.now(),
             renew: false,
             secret_size: new.pem.expose().len() as u64,
+            encrypted: None,
             certificate: Some(CertificateRecord {
                 sha256: sha256_hex(pem.as_bytes()),
                 serial: summary.serial,
@@ -270,7 +305,7 @@ impl Issuing<'_> {
         let der = read::der(pem.as_deref().unwrap_or_default()).map_err(unreadable)?;
         let summary = read::summary(&der).map_err(unreadable)?;
         // rcgen checks neither that the key is the certificate's nor that the certificate is a CA's.
-        if summary.spki_sha256 != key::fingerprint(&key::spki(pair.point())) {
+        if summary.spki_sha256 != key::fingerprint(&key::spki(pair.public())) {
             return Err(make(id, "its key does not belong to its certificate"));
         }
         if !summary.basic_constraints.as_ref().is_some_and(|bc| bc.value.ca) {
@@ -346,8 +381,11 @@ fn params(
         params.subject_alt_names.push(SanType::DnsName(name));
     }
     params.subject_alt_names.extend(request.ip_sans.iter().map(|ip| SanType::IpAddress(*ip)));
-    // An elliptic-curve key signs and nothing else; keyEncipherment is for RSA (RFC 8813 section 3).
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    // An elliptic-curve key signs and nothing else; keyEncipherment is for RSA (RFC 8813 section 3).
+    if request.algorithm.is_rsa() && request.profile != Profile::Ca {
+        params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+    }
     params.is_ca = IsCa::ExplicitNoCa;
     match request.profile {
         Profile::Ca => {

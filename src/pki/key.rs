@@ -1,49 +1,134 @@
-//! What is made from randomness: P-256 key pairs, tokens, passwords; and the fingerprints by which secrets
-//! are told apart without being shown.
+//! What is made from randomness: key pairs, tokens, passwords; and the fingerprints by which secrets are told apart
+//! without being shown.
 //!
-//! All randomness comes from [`Env`]. Nothing here reads or writes a file.
+//! All randomness comes from [`Env`]. Nothing here reads or writes a file. The `rsa` crate makes RSA keys, which ring
+//! cannot, and does nothing else with them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use ring::rand::SecureRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use rsa::pkcs8::EncodePrivateKey;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::sealed::{hex, sha256_hex};
 use crate::env::{Env, EnvError};
+use crate::model::KeyAlgorithm;
 use crate::secret::Secret;
 
-/// DER of a SubjectPublicKeyInfo for P-256 up to the point itself (RFC 5480 section 2): both lengths are fixed.
-const P256_SPKI_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
-    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
-/// An uncompressed P-256 point.
-const P256_POINT: usize = 65;
+/// DER of the AlgorithmIdentifier of a SubjectPublicKeyInfo: id-ecPublicKey with secp256r1 or secp384r1 (RFC 5480
+/// section 2.1.1), rsaEncryption with NULL (RFC 3279 section 2.3.1).
+fn algorithm_identifier(algorithm: KeyAlgorithm) -> &'static [u8] {
+    match algorithm {
+        KeyAlgorithm::P256 => {
+            b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+        }
+        KeyAlgorithm::P384 => b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+            b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+        }
+    }
+}
+
+/// The public half of a key pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// What it is for.
+    pub algorithm: KeyAlgorithm,
+    /// An uncompressed point, or DER of an RSAPublicKey: what the SPKI's bit string holds.
+    pub bytes: Vec<u8>,
+}
 
 /// A new key, as PKCS#8 PEM, with its public half. Made once, never parsed back unless it must sign.
 pub struct NewKey {
     /// PKCS#8 PEM (`PRIVATE KEY`), which kubeadm, etcd and openssl all read.
     pub pem: Secret,
-    /// The public half, an uncompressed point.
-    pub point: Vec<u8>,
+    /// The public half.
+    pub public: PublicKey,
 }
 
-/// Makes a P-256 key pair.
+/// Makes a key pair.
 ///
 /// # Errors
 /// When the system has no randomness.
-pub fn generate(env: &Env) -> Result<NewKey, EnvError> {
-    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, env.random())
-        .map_err(|_| EnvError::NoRandomness)?;
+pub fn generate(env: &Env, algorithm: KeyAlgorithm) -> Result<NewKey, EnvError> {
+    let (curve, point) = match algorithm {
+        KeyAlgorithm::P256 => (&ECDSA_P256_SHA256_ASN1_SIGNING, 65),
+        KeyAlgorithm::P384 => (&ECDSA_P384_SHA384_ASN1_SIGNING, 97),
+        KeyAlgorithm::Rsa2048 => return generate_rsa(env, algorithm, 2048),
+        KeyAlgorithm::Rsa3072 => return generate_rsa(env, algorithm, 3072),
+        KeyAlgorithm::Rsa4096 => return generate_rsa(env, algorithm, 4096),
+    };
+    let document = EcdsaKeyPair::generate_pkcs8(curve, env.random()).map_err(|_| EnvError::NoRandomness)?;
     // The document's last field is the public key (RFC 5915 section 3), so the point is its end.
     let der = document.as_ref();
-    let point = der[der.len().saturating_sub(P256_POINT)..].to_vec();
-    Ok(NewKey { pem: private_pem(der), point })
+    let bytes = der[der.len().saturating_sub(point)..].to_vec();
+    Ok(NewKey { pem: private_pem(der), public: PublicKey { algorithm, bytes } })
 }
 
+fn generate_rsa(env: &Env, algorithm: KeyAlgorithm, bits: usize) -> Result<NewKey, EnvError> {
+    let mut random = Random { env, failed: 0 };
+    let made = rsa::RsaPrivateKey::new(&mut random, bits);
+    if random.failed > 0 {
+        return Err(EnvError::NoRandomness);
+    }
+    let der = made.ok().and_then(|key| key.to_pkcs8_der().ok()).ok_or(EnvError::NoRandomness)?;
+    let pair = RsaKeyPair::from_pkcs8(der.as_bytes()).map_err(|_| EnvError::NoRandomness)?;
+    let bytes = pair.public_key().as_ref().to_vec();
+    Ok(NewKey { pem: private_pem(der.as_bytes()), public: PublicKey { algorithm, bytes } })
+}
+
+/// The run's randomness in the shape that the `rsa` crate takes, which knows no failure: bytes after one only let the
+/// search for primes end, and the key is thrown away.
+struct Random<'a> {
+    env: &'a Env,
+    failed: u64,
+}
+
+impl rsa::rand_core::RngCore for Random<'_> {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        if self.failed > 0 || self.env.fill(bytes).is_err() {
+            for byte in bytes {
+                self.failed = self.failed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1).max(1);
+                *byte = self.failed.to_le_bytes()[6];
+            }
+        }
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl rsa::rand_core::CryptoRng for Random<'_> {}
+
 /// A key pair that can sign.
-pub struct SigningKey(EcdsaKeyPair);
+pub struct SigningKey {
+    pair: Pair,
+    public: PublicKey,
+}
+
+enum Pair {
+    Ecdsa(Box<EcdsaKeyPair>),
+    Rsa(Box<RsaKeyPair>),
+}
 
 /// A text is no key that khagen can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +137,10 @@ pub enum KeyError {
     #[error("is no PKCS#8 key in PEM form")]
     NotPem,
     /// ring refused it: another algorithm, or the two halves do not match.
-    #[error("holds no P-256 key")]
-    NotP256,
+    #[error(
+        "holds no key that khagen can use: ECDSA P-256 or P-384, or RSA of 2048 bits and more, whose halves match"
+    )]
+    Unusable,
 }
 
 impl SigningKey {
@@ -61,32 +148,53 @@ impl SigningKey {
     ///
     /// # Errors
     /// When the text is no such key.
-    pub fn parse(pem_text: &[u8], env_random: &dyn ring::rand::SecureRandom) -> Result<SigningKey, KeyError> {
+    pub fn parse(pem_text: &[u8], random: &dyn SecureRandom) -> Result<SigningKey, KeyError> {
         let block = pem::parse(pem_text).map_err(|_| KeyError::NotPem)?;
         if block.tag() != "PRIVATE KEY" {
             return Err(KeyError::NotPem);
         }
         let der = Zeroizing::new(block.into_contents());
-        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der, env_random)
-            .map(SigningKey)
-            .map_err(|_| KeyError::NotP256)
+        for (algorithm, curve) in [
+            (KeyAlgorithm::P256, &ECDSA_P256_SHA256_ASN1_SIGNING),
+            (KeyAlgorithm::P384, &ECDSA_P384_SHA384_ASN1_SIGNING),
+        ] {
+            if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve, &der, random) {
+                let bytes = pair.public_key().as_ref().to_vec();
+                return Ok(SigningKey { pair: Pair::Ecdsa(Box::new(pair)), public: PublicKey { algorithm, bytes } });
+            }
+        }
+        let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| KeyError::Unusable)?;
+        let bytes = pair.public_key().as_ref().to_vec();
+        let algorithm = match pair.public().modulus_len() {
+            ..384 => KeyAlgorithm::Rsa2048,
+            384..512 => KeyAlgorithm::Rsa3072,
+            _ => KeyAlgorithm::Rsa4096,
+        };
+        Ok(SigningKey { pair: Pair::Rsa(Box::new(pair)), public: PublicKey { algorithm, bytes } })
     }
 
-    /// The public half, an uncompressed point.
-    pub fn point(&self) -> &[u8] {
-        self.0.public_key().as_ref()
+    /// The public half.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
     }
 
-    /// Signs with SHA-256; the signature is DER.
+    /// Signs: ECDSA with the hash of the curve's size, as DER; RSA as PKCS#1 v1.5 with SHA-256.
     ///
     /// # Errors
     /// When the system has no randomness.
     pub fn sign(
         &self,
-        random: &dyn ring::rand::SecureRandom,
+        random: &dyn SecureRandom,
         message: &[u8],
     ) -> Result<Vec<u8>, ring::error::Unspecified> {
-        self.0.sign(random, message).map(|s| s.as_ref().to_vec())
+        match &self.pair {
+            Pair::Ecdsa(pair) => pair.sign(random, message).map(|s| s.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, random, message, &mut signature)?;
+                Ok(signature)
+            }
+        }
     }
 }
 
@@ -96,9 +204,26 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// DER SubjectPublicKeyInfo of a P-256 point.
-pub fn spki(point: &[u8]) -> Vec<u8> {
-    [&P256_SPKI_PREFIX[..], point].concat()
+/// DER SubjectPublicKeyInfo of a public half (RFC 5280 section 4.1).
+pub fn spki(key: &PublicKey) -> Vec<u8> {
+    let mut bits = vec![0];
+    bits.extend_from_slice(&key.bytes);
+    let mut content = algorithm_identifier(key.algorithm).to_vec();
+    content.extend(der(0x03, &bits));
+    der(0x30, &content)
+}
+
+/// A DER value with its tag and length (X.690 section 8.1.3).
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let length = &length[length.iter().position(|b| *b != 0).unwrap_or(length.len() - 1)..];
+    let mut out = vec![tag];
+    if content.len() >= 0x80 {
+        out.push(0x80 | length.len() as u8);
+    }
+    out.extend_from_slice(length);
+    out.extend_from_slice(content);
+    out
 }
 
 /// The fingerprint of a key: SHA-256 of its SPKI, as kubeadm's discovery hash is.
@@ -110,13 +235,13 @@ pub fn fingerprint(spki: &[u8]) -> String {
 pub fn fingerprint_of_private_pem(pem_text: &[u8]) -> Option<String> {
     // ring asks for randomness to seed nonces of signatures; none is made here and nothing random comes out.
     let key = SigningKey::parse(pem_text, &ring::rand::SystemRandom::new()).ok()?;
-    Some(fingerprint(&spki(key.point())))
+    Some(fingerprint(&spki(key.public())))
 }
 
 /// The public half as PEM (`PUBLIC KEY`).
-pub fn public_pem(point: &[u8]) -> String {
+pub fn public_pem(key: &PublicKey) -> String {
     pem::encode_config(
-        &pem::Pem::new("PUBLIC KEY", spki(point)),
+        &pem::Pem::new("PUBLIC KEY", spki(key)),
         pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
     )
 }

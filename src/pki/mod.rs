@@ -6,11 +6,13 @@
 
 pub mod decide;
 pub mod due;
+pub mod identities;
 pub mod issue;
 pub mod key;
 mod ledger;
 pub mod object;
 pub mod read;
+pub mod recipients;
 mod sealed;
 pub mod store;
 pub mod verify;

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::key::SigningKey;
 use crate::content::ObjectId;
+use crate::model::KeyAlgorithm;
 use crate::plan::{CertRequest, Profile, SecretKind};
 use crate::secret::Secret;
 
@@ -36,6 +37,8 @@ pub enum Kind {
     HmacKey,
     /// keepalived's password.
     VrrpPassword,
+    /// A secret of the user's, which the inventory names by `{secret: NAME}`.
+    UserSecret,
 }
 
 impl Kind {
@@ -47,15 +50,19 @@ impl Kind {
             Kind::BootstrapToken => "bootstrap token",
             Kind::HmacKey => "fingerprint key",
             Kind::VrrpPassword => "VRRP password",
+            Kind::UserSecret => "secret",
         }
     }
 
-    /// The file that holds the secret.
+    /// The file that holds the secret in the clear.
     pub fn secret_file(self) -> &'static str {
-        match self {
-            Kind::Certificate | Kind::KeyPair => "key.pem",
-            Kind::BootstrapToken | Kind::HmacKey | Kind::VrrpPassword => "secret",
-        }
+        if self.is_key() { "key.pem" } else { "secret" }
+    }
+
+    /// The file that holds the secret encrypted. Another name, so that what keeps keys in the clear out of git lets
+    /// these in.
+    pub fn encrypted_file(self) -> &'static str {
+        if self.is_key() { "key.pem.age" } else { "secret.age" }
     }
 
     /// What its secret is called in messages.
@@ -72,7 +79,7 @@ impl Kind {
 impl From<SecretKind> for Kind {
     fn from(kind: SecretKind) -> Kind {
         match kind {
-            SecretKind::KeyPair => Kind::KeyPair,
+            SecretKind::KeyPair(_) => Kind::KeyPair,
             SecretKind::BootstrapToken => Kind::BootstrapToken,
             SecretKind::HmacKey => Kind::HmacKey,
             SecretKind::VrrpPassword => Kind::VrrpPassword,
@@ -108,6 +115,9 @@ pub struct Record {
     pub renew: bool,
     /// Size of the file that holds the secret, so that one that was cut is noticed without being read.
     pub secret_size: u64,
+    /// Absent where the secret is a file in the clear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<EncryptedRecord>,
     /// Of a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateRecord>,
@@ -117,6 +127,28 @@ pub struct Record {
     /// Of a certificate: what it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_from: Option<MadeFrom>,
+}
+
+impl Record {
+    /// The file that holds the secret.
+    pub fn secret_file(&self) -> &'static str {
+        if self.encrypted.is_some() { self.kind.encrypted_file() } else { self.kind.secret_file() }
+    }
+
+    /// Whom the secret is encrypted to; nobody where it is in the clear.
+    pub fn recipients(&self) -> &[String] {
+        self.encrypted.as_ref().map(|e| e.recipients.as_slice()).unwrap_or_default()
+    }
+}
+
+/// What is recorded of an encrypted secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EncryptedRecord {
+    /// SHA-256 of the age file.
+    pub sha256: String,
+    /// Whom it is encrypted to, sorted.
+    pub recipients: Vec<String>,
 }
 
 /// What is recorded of a certificate itself.
@@ -159,6 +191,9 @@ pub struct MadeFrom {
     pub ip_sans: Vec<IpAddr>,
     /// Days asked for; the CA's end may have cut them.
     pub validity_days: u32,
+    /// Of the key, by kubeadm's name.
+    #[serde(default = "p256", skip_serializing_if = "is_p256")]
+    pub algorithm: String,
 }
 
 impl MadeFrom {
@@ -173,6 +208,7 @@ impl MadeFrom {
             dns_sans,
             ip_sans,
             validity_days,
+            algorithm,
             purpose: _,
             host: _,
         } = request;
@@ -185,8 +221,18 @@ impl MadeFrom {
             dns_sans: sorted(dns_sans),
             ip_sans: sorted(ip_sans),
             validity_days: *validity_days,
+            algorithm: algorithm.as_str().to_owned(),
         }
     }
+}
+
+/// What records say that say nothing: the first khagen made no other keys.
+fn p256() -> String {
+    KeyAlgorithm::P256.as_str().to_owned()
+}
+
+fn is_p256(algorithm: &String) -> bool {
+    algorithm == KeyAlgorithm::P256.as_str()
 }
 
 fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {

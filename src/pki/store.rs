@@ -4,7 +4,8 @@
 //! secrets/
 //!   KHAGEN_STORE             names the format's version
 //!   .gitignore               keeps key files out of git
-//!   objects/<id>/            object.toml, cert.pem or public.pem, key.pem or secret (0600)
+//!   objects/<id>/            object.toml, cert.pem or public.pem, and key.pem or secret (0600) or, where the
+//!                            inventory names recipients, key.pem.age or secret.age
 //!   ledger/cluster.toml  ledger/hosts/<fqdn>.toml
 //! ```
 //!
@@ -13,8 +14,10 @@
 //! changed and nothing else. Nothing here decides what to issue, and nothing is ever repaired by guessing: what is
 //! damaged is reported, all of it at once.
 
+mod encrypting;
 mod open;
 mod save;
+mod user;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,9 +27,13 @@ use ring::rand::SystemRandom;
 
 pub(super) use open::{entries, read_text};
 pub use save::Saved;
+pub use user::{SetSecret, is_secret_name, user_secret};
 
+use super::identities::{Closed, Identities, IdentityError};
 use super::key::{self, FingerprintKey, SigningKey};
 use super::object::{Kind, Object, Record, State, Validity};
+use super::recipients::Recipients;
+use super::sealed::sha256_hex;
 use crate::content::ObjectId;
 use crate::fs::{FsError, Lock};
 use crate::ledger::Ledger;
@@ -64,6 +71,28 @@ pub enum StoreError {
         path: PathBuf,
         /// What does not fit.
         what: String,
+    },
+    /// A secret is encrypted, and nobody here can decrypt it.
+    #[error("cannot decrypt {}: {source}", path.display())]
+    Closed {
+        /// The secret's file.
+        path: PathBuf,
+        /// Why.
+        source: IdentityError,
+    },
+    /// A secret could not be encrypted.
+    #[error("cannot encrypt {id}: {what}")]
+    Encrypt {
+        /// The object.
+        id: ObjectId,
+        /// What the library said.
+        what: String,
+    },
+    /// Keys would be written in the clear beside encrypted ones.
+    #[error("the store {} is encrypted, and the inventory names no recipients", dir.display())]
+    WouldBePlain {
+        /// The store's folder.
+        dir: PathBuf,
     },
     /// A newer khagen wrote it.
     #[error("{} was written by a newer khagen (store version {version}, this one knows {VERSION})", path.display())]
@@ -135,8 +164,13 @@ pub struct Store {
     _lock: Option<Lock>,
     marked: bool,
     objects: BTreeMap<ObjectId, Object>,
+    /// Objects that are on disk and shall not be.
+    removed: Vec<ObjectId>,
     ledger: Ledger,
     ledger_on_disk: Ledger,
+    /// Whom what is written is encrypted to.
+    recipients: Recipients,
+    identities: Arc<Identities>,
     /// What an interrupted write left; the next save removes it.
     leftovers: Vec<open::Leftover>,
     notes: Vec<String>,
@@ -252,9 +286,21 @@ impl Store {
         if let Some(secret) = object.secret.get() {
             return Ok(secret.clone());
         }
-        let path = self.secret_path(id, object.record.kind);
+        let path = self.secret_path(id, &object.record);
         let bytes = std::fs::read(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
-        let secret = Secret::new(bytes);
+        let secret = match &object.record.encrypted {
+            None => Secret::new(bytes),
+            Some(encrypted) => {
+                let integrity = |what: String| StoreError::Integrity { path: path.clone(), what };
+                if sha256_hex(&bytes) != encrypted.sha256 {
+                    return Err(integrity(format!("is not the file that object.toml of {id} describes")));
+                }
+                self.identities.decrypt(&bytes, &encrypted.recipients).map_err(|closed| match closed {
+                    Closed::Identity(source) => StoreError::Closed { path: path.clone(), source },
+                    Closed::Damaged(what) => integrity(what),
+                })?
+            }
+        };
         self.check(id, object, &secret, &path)?;
         Ok(object.secret.get_or_init(|| secret).clone())
     }
@@ -265,14 +311,14 @@ impl Store {
             Kind::Certificate | Kind::KeyPair => {
                 let pair = SigningKey::parse(secret.expose(), &self.random)
                     .map_err(|e| integrity(&format!("{e}: it was cut, or is another file")))?;
-                let fingerprint = key::fingerprint(&key::spki(pair.point()));
+                let fingerprint = key::fingerprint(&key::spki(pair.public()));
                 let _ = object.signer.set(Arc::new(pair));
                 fingerprint
             }
             Kind::HmacKey => FingerprintKey::parse(secret.expose())
                 .ok_or_else(|| integrity("is not 64 hexadecimal digits"))?
                 .own(),
-            Kind::BootstrapToken | Kind::VrrpPassword => {
+            Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => {
                 let by = object.record.fingerprint_key.as_deref().unwrap_or_default();
                 self.fingerprint_key(by)?
                     .ok_or_else(|| integrity("has a fingerprint made by a key that the store does not have"))?
@@ -303,7 +349,7 @@ impl Store {
             return Ok(pair.clone());
         }
         let pair = SigningKey::parse(secret.expose(), &self.random).map_err(|e| StoreError::Integrity {
-            path: self.secret_path(id, object.record.kind),
+            path: self.secret_path(id, &object.record),
             what: e.to_string(),
         })?;
         Ok(object.signer.get_or_init(|| Arc::new(pair)).clone())
@@ -314,13 +360,13 @@ impl Store {
     }
 
     /// Where a secret is to be read; an object that waits to be put back is still aside.
-    fn secret_path(&self, id: &ObjectId, kind: Kind) -> PathBuf {
+    fn secret_path(&self, id: &ObjectId, record: &Record) -> PathBuf {
         let dir = self.object_dir(id);
         let aside = self.leftovers.iter().find_map(|l| match l {
             open::Leftover::PutBack { from, to } if *to == dir => Some(from.clone()),
             open::Leftover::PutBack { .. } | open::Leftover::Discard(_) => None,
         });
-        aside.unwrap_or(dir).join(kind.secret_file())
+        aside.unwrap_or(dir).join(record.secret_file())
     }
 
     fn empty(dir: &Path, lock: Option<Lock>) -> Store {
@@ -329,8 +375,11 @@ impl Store {
             _lock: lock,
             marked: false,
             objects: BTreeMap::new(),
+            removed: Vec::new(),
             ledger: Ledger::default(),
             ledger_on_disk: Ledger::default(),
+            recipients: Recipients::default(),
+            identities: Arc::new(Identities::none()),
             leftovers: Vec::new(),
             notes: Vec::new(),
             random: SystemRandom::new(),

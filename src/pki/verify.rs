@@ -53,6 +53,8 @@ pub fn check_parts(
     let is_ca = request.profile == Profile::Ca;
     let key_usage: BTreeSet<&str> = if is_ca {
         ["digitalSignature", "keyCertSign", "cRLSign"].into()
+    } else if request.algorithm.is_rsa() {
+        ["digitalSignature", "keyEncipherment"].into()
     } else {
         ["digitalSignature"].into()
     };

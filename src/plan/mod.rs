@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::content::{Content, ObjectId};
+use crate::model::KeyAlgorithm;
 
 /// A certificate that the cluster needs, and all that it is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct CertRequest {
     pub dns_sans: Vec<String>,
     /// Sorted, without doubles.
     pub ip_sans: Vec<IpAddr>,
+    /// Of its key.
+    pub algorithm: KeyAlgorithm,
     /// Lifetime in days.
     pub validity_days: u32,
     /// What it is for, in words, for lists and reviews.
@@ -61,8 +64,8 @@ pub struct SecretRequest {
 /// What to make for a [`SecretRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretKind {
-    /// P-256 key pair, PKCS#8 PEM and the public half as PEM (`PUBLIC KEY`).
-    KeyPair,
+    /// Key pair: PKCS#8 PEM and the public half as PEM (`PUBLIC KEY`).
+    KeyPair(KeyAlgorithm),
     /// kubeadm's bootstrap token, `[a-z0-9]{6}.[a-z0-9]{16}`.
     BootstrapToken,
     /// 32 random bytes in hexadecimal, the key of fingerprints.

@@ -9,7 +9,9 @@ use std::net::IpAddr;
 
 use crate::content::{Content, Encoding, ObjectId};
 use crate::ledger::Ledger;
-use crate::model::{Cluster, ControlPlaneComponent, Dns, Host, KubeProxyMode, KubeadmApi, Patch, Role};
+use crate::model::{
+    Cluster, ControlPlaneComponent, Dns, Host, KeyAlgorithm, KubeProxyMode, KubeadmApi, Patch, Role,
+};
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
 use crate::value::{self, Value};
@@ -116,6 +118,15 @@ pub fn patch_path() -> String {
     format!("{PATCHES_DIR}/kubeletconfiguration+merge.yaml")
 }
 
+/// Of the keys that kubeadm makes on a host. P-384 is no value of its before 1.34
+/// (cmd/kubeadm/app/apis/kubeadm/types.go).
+fn kubeadms_algorithm(cluster: &Cluster) -> &'static str {
+    match cluster.pki.algorithm {
+        KeyAlgorithm::P384 if cluster.kubernetes.version.line() < (1, 34) => KeyAlgorithm::P256.as_str(),
+        algorithm => algorithm.as_str(),
+    }
+}
+
 /// The documents that `kubeadm init` reads, for other readers of the same values.
 pub fn cluster_configuration(cluster: &Cluster) -> Value {
     let k = &cluster.kubernetes;
@@ -133,7 +144,7 @@ pub fn cluster_configuration(cluster: &Cluster) -> Value {
         doc.set("dns", dns);
     }
     if api == KubeadmApi::V1Beta4 {
-        doc.set("encryptionAlgorithm", Value::text("ECDSA-P256"));
+        doc.set("encryptionAlgorithm", Value::text(kubeadms_algorithm(cluster)));
         // What `kubeadm certs renew` issues on a host lives as long as what khagen issues.
         doc.set("certificateValidityPeriod", Value::text(format!("{}h0m0s", cluster.pki.validity_days * 24)));
         doc.set(

@@ -6,7 +6,10 @@ use askama::Template;
 
 use super::images;
 use crate::content::Content;
-use crate::model::{Cluster, ContainerdMajor, Family, Host, KubeProxyMode, Layer, Role, releases};
+use crate::model::{
+    Cluster, ContainerdMajor, Family, Host, KubeProxyMode, Layer, Role, UserContent, releases,
+};
+use crate::pki::store::user_secret;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
 use crate::value::Value;
 
@@ -138,10 +141,12 @@ pub fn host(host: &Host) -> Vec<FileEntry> {
         ));
     }
     for f in &host.files {
+        let content = match &f.content {
+            UserContent::Text(text) => Content::text(&**text),
+            UserContent::Secret(name) => Content::secret(user_secret(name)),
+        };
         files.push(
-            FileEntry::new(&f.path, layer_of(host, f.from), Content::text(&*f.content))
-                .mode(f.mode)
-                .owned(&f.owner, &f.group),
+            FileEntry::new(&f.path, layer_of(host, f.from), content).mode(f.mode).owned(&f.owner, &f.group),
         );
     }
     files

@@ -11,11 +11,11 @@ const FILE: Kind = Kind::Map(&[
     key(
         "source",
         Kind::Leaf(Format::Source),
-        "The file below the inventory's `files/`: UTF-8, 1 MiB at most, no secret.",
+        "The file below the inventory's `files/` (UTF-8, 1 MiB at most, no secret), or `{secret: NAME}`: a secret of the store.",
     )
     .required()
     .example("audit.yaml"),
-    key("mode", Kind::Leaf(Format::Mode), "Permission bits in octal.").default("0644"),
+    key("mode", Kind::Leaf(Format::Mode), "Permission bits in octal; of a secret 0600.").default("0644"),
     key("owner", Kind::Leaf(Format::UserName), "The user that owns it.").default("root"),
     key("group", Kind::Leaf(Format::UserName), "The group that owns it.").default("root"),
     key(

@@ -161,6 +161,10 @@ pub enum Format {
     ImageRepository,
     /// A check of kubeadm's preflight.
     PreflightCheck,
+    /// kubeadm's name of a kind of key.
+    KeyAlgorithm,
+    /// A public key that the store is encrypted to.
+    Recipient,
 }
 
 /// A TCP or UDP port.
@@ -267,7 +271,7 @@ pub static INVENTORY: &[Key] = &[
         Kind::Map(load_balancer::KEYS),
         "The way to the API servers: nginx, and VIPs by keepalived.",
     ),
-    key("pki", Kind::Map(pki::KEYS), "How long certificates last."),
+    key("pki", Kind::Map(pki::KEYS), "What certificates are made of, and how long they last."),
     key("secrets", Kind::Map(secrets::KEYS), "How the store keeps keys."),
     key("defaults", HOST_MAP, "Settings of every host. Roles, groups and the host itself override them."),
     key(

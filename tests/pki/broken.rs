@@ -193,7 +193,7 @@ fn a_changed_secret_is_noticed_when_it_is_read() {
     assert!(said("ca/etcd", "key.pem", &|b| b.fill(b'x')).contains("is no PKCS#8 key in PEM form"));
     // One character of the private half only: the public half no longer follows from it.
     let other = |b: &mut Vec<u8>| b[100] = if b[100] == b'A' { b'B' } else { b'A' };
-    assert!(said("ca/etcd", "key.pem", &other).contains("holds no P-256 key"));
+    assert!(said("ca/etcd", "key.pem", &other).contains("holds no key that khagen can use"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use khagen::content::ObjectId;
 use khagen::env::Env;
 use khagen::ledger::{EtcdMembership, Founding, HostRecord, Ledger};
+use khagen::model::KeyAlgorithm;
 use khagen::pki::issue::issue;
 use khagen::pki::{Decision, Store};
 use khagen::plan::{CertRequest, Profile, SecretKind, SecretRequest};
@@ -31,6 +32,7 @@ pub fn ca(name: &str, cn: &str) -> CertRequest {
         organization: None,
         dns_sans: vec![cn.to_owned()],
         ip_sans: vec![],
+        algorithm: KeyAlgorithm::P256,
         validity_days: 3650,
         purpose: "a CA",
         host: None,
@@ -46,6 +48,7 @@ pub fn leaf(name: &str, ca: &str, profile: Profile, cn: &str) -> CertRequest {
         organization: None,
         dns_sans: vec![],
         ip_sans: vec![],
+        algorithm: KeyAlgorithm::P256,
         validity_days: 365,
         purpose: "a leaf",
         host: None,
@@ -104,7 +107,7 @@ pub fn certs() -> Vec<CertRequest> {
 pub fn secrets() -> Vec<SecretRequest> {
     let secret = |name: &str, kind| SecretRequest { id: id(name), kind, purpose: "a secret" };
     vec![
-        secret("service-account", SecretKind::KeyPair),
+        secret("service-account", SecretKind::KeyPair(KeyAlgorithm::P256)),
         secret("bootstrap-token", SecretKind::BootstrapToken),
         secret("vrrp", SecretKind::VrrpPassword),
         secret("fingerprint-key", SecretKind::HmacKey),

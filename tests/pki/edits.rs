@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use khagen::content::ObjectId;
+use khagen::model::KeyAlgorithm;
 use khagen::pki::issue::issue;
 use khagen::pki::{Action, Store};
 use khagen::plan::{CertRequest, Profile};
@@ -21,6 +22,7 @@ enum Edit {
     CommonName(usize, u8),
     Organization(usize, Option<u8>),
     Profile(usize, u8),
+    Algorithm(usize, bool),
     Issuer(usize, usize),
     // These are no inputs of a certificate.
     Purpose(usize),
@@ -43,6 +45,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         (at.clone(), any::<u8>()).prop_map(|(i, n)| Edit::CommonName(i, n)),
         (at.clone(), any::<Option<u8>>()).prop_map(|(i, n)| Edit::Organization(i, n)),
         (at.clone(), 0u8..3).prop_map(|(i, p)| Edit::Profile(i, p)),
+        (at.clone(), any::<bool>()).prop_map(|(i, large)| Edit::Algorithm(i, large)),
         (at.clone(), 0usize..4).prop_map(|(i, c)| Edit::Issuer(i, c)),
         at.clone().prop_map(Edit::Purpose),
         at.clone().prop_map(Edit::Host),
@@ -73,6 +76,9 @@ fn apply(certs: &mut Vec<CertRequest>, edit: &Edit) {
         Edit::Issuer(i, ca) if !is_ca(&certs[i % count]) => {
             certs[i % count].issuer = Some(ObjectId::new(CAS[ca]))
         }
+        Edit::Algorithm(i, large) => {
+            certs[i % count].algorithm = if large { KeyAlgorithm::P384 } else { KeyAlgorithm::P256 };
+        }
         Edit::Profile(..) | Edit::Issuer(..) => {}
         Edit::Purpose(i) => certs[i % count].purpose = "another purpose",
         Edit::Host(i) => certs[i % count].host = Some("another.example.com".to_owned()),
@@ -100,7 +106,7 @@ fn apply(certs: &mut Vec<CertRequest>, edit: &Edit) {
 }
 
 /// All that a certificate is made from, written down without looking at how khagen does it.
-/// How long a CA lives is decided when it is made, and no reason to make it again.
+/// How long a CA lives and what its key is are decided when it is made, and no reason to make it again.
 fn inputs(c: &CertRequest) -> String {
     let dns: BTreeSet<_> = c.dns_sans.iter().collect();
     let ip: BTreeSet<_> = c.ip_sans.iter().collect();
@@ -110,7 +116,7 @@ fn inputs(c: &CertRequest) -> String {
         c.profile,
         c.common_name,
         c.organization,
-        c.issuer.as_ref().map(|_| c.validity_days)
+        c.issuer.as_ref().map(|_| (c.validity_days, c.algorithm))
     )
 }
 

@@ -6,5 +6,7 @@
 mod broken;
 mod cluster;
 mod edits;
+mod encrypted;
+mod inventory;
 mod kept;
 mod openssl;

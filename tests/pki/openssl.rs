@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use khagen::model::KeyAlgorithm;
 use khagen::pki::read;
-use khagen::plan::Profile;
+use khagen::plan::{Profile, SecretKind};
 
 use crate::cluster::{NOW, build, certs, id, secrets};
 
@@ -141,4 +142,60 @@ fn an_intermediate_signs_and_its_chain_is_accepted() {
     let now = NOW.to_string();
     let verify = ["verify", "-x509_strict", "-attime", &now, "-purpose", "sslclient", "-CAfile", &root];
     openssl(&[&verify[..], &["-untrusted", &middle, &file(&dir, "leaf", "cert.pem")]].concat());
+}
+
+#[test]
+fn every_algorithm_is_what_openssl_says_and_is_signed_by_any_other() {
+    let now = NOW.to_string();
+    for (algorithm, what) in [
+        (KeyAlgorithm::P256, "NIST CURVE: P-256"),
+        (KeyAlgorithm::P384, "NIST CURVE: P-384"),
+        (KeyAlgorithm::Rsa2048, "Private-Key: (2048 bit"),
+    ] {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("secrets");
+        let small = |id: &str| ["ca/etcd", "operator/etcd", "web/nameless", "ca/kubernetes"].contains(&id);
+        let mut requests: Vec<_> = certs().into_iter().filter(|c| small(c.id.as_str())).collect();
+        requests.iter_mut().for_each(|c| c.algorithm = algorithm);
+        let mut pairs = secrets();
+        pairs
+            .iter_mut()
+            .filter(|s| matches!(s.kind, SecretKind::KeyPair(_)))
+            .for_each(|s| s.kind = SecretKind::KeyPair(algorithm));
+        drop(build(&dir, &requests, &pairs));
+        let judge = |requests: &[khagen::plan::CertRequest]| {
+            for request in requests {
+                let id = request.id.as_str();
+                let key = file(&dir, id, "key.pem");
+                let cert = file(&dir, id, "cert.pem");
+                let ca = file(&dir, request.issuer.as_ref().unwrap_or(&request.id).as_str(), "cert.pem");
+                openssl(&["verify", "-x509_strict", "-attime", &now, "-CAfile", &ca, &cert]);
+                openssl(&["pkey", "-in", &key, "-check", "-noout"]);
+                let public = openssl(&["pkey", "-in", &key, "-pubout"]);
+                assert_eq!(public, openssl(&["x509", "-in", &cert, "-noout", "-pubkey"]), "{id}");
+                let usage = openssl(&["x509", "-in", &cert, "-noout", "-ext", "keyUsage"]);
+                let enciphers = request.algorithm.is_rsa() && request.profile != Profile::Ca;
+                assert_eq!(usage.contains("Key Encipherment"), enciphers, "{id}: {usage}");
+            }
+        };
+        judge(&requests);
+        for id in ["ca/etcd", "operator/etcd", "service-account"] {
+            let text = openssl(&["pkey", "-in", &file(&dir, id, "key.pem"), "-noout", "-text"]);
+            assert!(text.contains(what), "{id}: {text}");
+        }
+        let public = openssl(&["pkey", "-in", &file(&dir, "service-account", "key.pem"), "-pubout"]);
+        assert_eq!(public, std::fs::read_to_string(file(&dir, "service-account", "public.pem")).unwrap());
+
+        // Another algorithm later: authorities and the service account keep theirs, the rest is issued again by them.
+        let other = if algorithm == KeyAlgorithm::P256 { KeyAlgorithm::P384 } else { KeyAlgorithm::P256 };
+        requests.iter_mut().for_each(|c| c.algorithm = other);
+        let (_, decisions) = build(&dir, &requests, &pairs);
+        let issued: Vec<_> = decisions.iter().filter(|d| !d.reason.is_empty()).collect();
+        assert!(issued.iter().all(|d| !d.id.as_str().starts_with("ca/")), "{issued:?}");
+        assert_eq!(issued.len(), 2);
+        let reason = format!("key {} -> {}", algorithm.as_str(), other.as_str());
+        assert!(issued.iter().all(|d| d.reason == reason), "{issued:?}");
+        requests.iter_mut().filter(|c| c.profile == Profile::Ca).for_each(|c| c.algorithm = algorithm);
+        judge(&requests);
+    }
 }

@@ -19,7 +19,7 @@ pub fn root() -> PathBuf {
 /// A khagen with a fixed clock and nothing of the caller's environment that could matter.
 pub fn khagen() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_khagen"));
-    command.env_remove("SOURCE_DATE_EPOCH").env("NO_COLOR", "1");
+    command.env_remove("SOURCE_DATE_EPOCH").env_remove("KHAGEN_IDENTITY").env("NO_COLOR", "1");
     command
 }
 

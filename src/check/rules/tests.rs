@@ -126,7 +126,13 @@ fn cluster() -> Cluster {
             idle_timeout: 86_400,
             auth: false,
         },
-        pki: Pki { ca_validity_days: 3650, validity_days: 365, renew_before_days: 90 },
+        pki: Pki {
+            ca_validity_days: 3650,
+            validity_days: 365,
+            renew_before_days: 90,
+            algorithm: crate::model::KeyAlgorithm::P256,
+        },
+        recipients: crate::pki::recipients::Recipients::default(),
         hosts,
         retired: Vec::new(),
     }

@@ -71,6 +71,8 @@ pub fn judge(format: Format, text: &str) -> Read<()> {
         Format::LabelValue => names::label_value(text).map(drop),
         Format::Taint => names::taint(text).map(drop),
         Format::SysctlName => names::sysctl(text).map(drop),
+        Format::KeyAlgorithm => names::key_algorithm(text).map(drop),
+        Format::Recipient => names::recipient(text).map(drop),
         Format::ImageRepository => names::image_repository(text).map(drop),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Fault, Read};
 use crate::diag::Code;
-use crate::model::{FileEffect, Taint};
+use crate::model::{FileEffect, KeyAlgorithm, Taint};
+use crate::pki::recipients::Recipients;
 
 const LABEL_RULE: &str =
     "a DNS-1123 label has 1 to 63 characters, a-z, 0-9 and `-`, and neither begins nor ends with `-`";
@@ -160,6 +161,38 @@ pub fn source(text: &str) -> Read<String> {
         "a source is a file in the inventory's own folder for such files and cannot lie outside",
         "put the file there and write its path from that folder on, without `.` and `..`",
     ))
+}
+
+/// A kind of key, by kubeadm's name.
+pub fn key_algorithm(text: &str) -> Read<KeyAlgorithm> {
+    if let Some(algorithm) = KeyAlgorithm::ALL.into_iter().find(|a| a.as_str().eq_ignore_ascii_case(text)) {
+        return Ok(algorithm);
+    }
+    let reason = if text.to_ascii_lowercase().replace(['-', '_'], "").contains("ed25519") {
+        // cmd/kubeadm/app/util/pkiutil/pki_helpers.go, TryLoadKeyFromDisk.
+        "kubeadm reads keys of RSA and ECDSA only, and stops at any other"
+    } else {
+        "kubeadm, etcd and the programs that verify their certificates all know these"
+    };
+    let names: Vec<&str> = KeyAlgorithm::ALL.iter().map(|a| a.as_str()).collect();
+    Err(Fault::new(
+        Code::KeyAlgorithm,
+        format!("keys cannot be of the kind {text:?}"),
+        reason,
+        format!("write one of {}", names.join(", ")),
+    ))
+}
+
+/// A public key that the store is encrypted to, in its one spelling.
+pub fn recipient(text: &str) -> Read<String> {
+    Recipients::parse(text).map_err(|error| {
+        Fault::new(
+            Code::Recipient,
+            format!("{text:?} is nothing that the store can be encrypted to"),
+            error.to_string(),
+            "write what `age-keygen -y` prints, or a line of an id_ed25519.pub",
+        )
+    })
 }
 
 /// A user or group, as useradd takes it everywhere.

@@ -1,5 +1,6 @@
 //! Opening a store: reads every clear file, checks it against its sidecar, and reports all damage at once.
-//! Never writes, and never opens a file that holds a secret: of those it looks at presence and size.
+//! Never writes, and never opens a file that holds a secret in the clear: of those it looks at presence and size. An
+//! encrypted one is held against its digest; nothing is decrypted.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -251,17 +252,25 @@ fn read_object(id: String, dir: &Path, access: Access) -> Result<ReadObject, Sto
     let complete = match record.kind {
         Kind::Certificate => record.certificate.is_some() && record.made_from.is_some(),
         Kind::KeyPair => record.public_sha256.is_some(),
-        Kind::BootstrapToken | Kind::VrrpPassword => record.fingerprint_key.is_some(),
+        Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => record.fingerprint_key.is_some(),
         Kind::HmacKey => true,
     };
     if !complete {
         damaged(SIDECAR, format!("lacks what the record of a {} must have", record.kind.as_str()));
     }
     if access == Access::Full {
-        let file = record.kind.secret_file();
-        if let Some(what) = wrong_with_secret(&dir.join(file), record.secret_size)? {
+        let file = record.secret_file();
+        let wrong = match &record.encrypted {
+            None => wrong_with_secret(&dir.join(file), record.secret_size)?,
+            Some(encrypted) => wrong_with_encrypted(&dir.join(file), &encrypted.sha256)?,
+        };
+        if let Some(what) = wrong {
             damaged(file, what);
         }
+    }
+    let clear = record.kind.secret_file();
+    if record.encrypted.is_some() && dir.join(clear).symlink_metadata().is_ok() {
+        damaged(clear, format!("stands in the clear beside {}: remove it", record.secret_file()));
     }
     if !damages.is_empty() {
         return Ok(Err(damages));
@@ -289,6 +298,19 @@ fn wrong_with_secret(path: &Path, size: u64) -> Result<Option<String>, StoreErro
         Err(e) if e.kind() == ErrorKind::NotFound => {
             Ok(Some("is missing (git does not carry key files: bring it from where it was made)".to_owned()))
         }
+        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Holds an encrypted secret against its digest.
+fn wrong_with_encrypted(path: &Path, sha256: &str) -> Result<Option<String>, StoreError> {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.is_empty() => Ok(Some("is empty".to_owned())),
+        Ok(bytes) if sealed::sha256_hex(&bytes) != sha256 => {
+            Ok(Some(format!("is not the one that {SIDECAR} describes: it was cut, changed or swapped")))
+        }
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Some("is missing".to_owned())),
         Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
     }
 }

@@ -15,6 +15,8 @@ const GITIGNORE: &str = "# Written by khagen. Keys and tokens in the clear do no
 /// The digests in the records are over bytes, so git must not change line ends.
 const GITATTRIBUTES: &str = "# Written by khagen. Digests are over bytes.\n* -text\n";
 
+const README: &str = include_str!("../../../templates/store/README.md");
+
 /// The rank of what nothing else in the store depends on.
 const OTHERS: u8 = 2;
 
@@ -25,7 +27,9 @@ fn rank(object: &Object) -> u8 {
         Kind::HmacKey => 0,
         Kind::Certificate if made_from.is_some_and(|m| m.issuer.is_none()) => 0,
         Kind::Certificate if made_from.is_some_and(|m| m.profile == profile_name(Profile::Ca)) => 1,
-        Kind::Certificate | Kind::KeyPair | Kind::BootstrapToken | Kind::VrrpPassword => OTHERS,
+        Kind::Certificate | Kind::KeyPair | Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => {
+            OTHERS
+        }
     }
 }
 
@@ -57,7 +61,7 @@ impl Store {
         let mut dirty: Vec<ObjectId> =
             self.objects.iter().filter(|(_, o)| o.state != State::Saved).map(|(id, _)| id.clone()).collect();
         dirty.sort_by_key(|id| self.objects.get(id).map(rank));
-        if changes.is_empty() && dirty.is_empty() && self.leftovers.is_empty() {
+        if changes.is_empty() && dirty.is_empty() && self.removed.is_empty() && self.leftovers.is_empty() {
             return Ok(Saved::default());
         }
         for change in &changes {
@@ -68,10 +72,14 @@ impl Store {
                 return Err(StoreError::BadName { name: name.into_owned() });
             }
         }
+        let encrypted = self.encrypt(&dirty)?;
         self.prepare()?;
         self.clear_leftovers()?;
 
-        let staged = dirty.iter().map(|id| self.stage(id)).collect::<Result<Vec<_>, _>>()?;
+        let staged = dirty
+            .iter()
+            .map(|id| self.stage(id, encrypted.get(id).map(Vec::as_slice)))
+            .collect::<Result<Vec<_>, _>>()?;
         let ledger = self.stage_ledger(changes)?;
         // Bytes before names: after a power cut no new name may stand for an empty file.
         fs::sync_filesystem(&self.dir)?;
@@ -91,6 +99,14 @@ impl Store {
         }
         for path in &ledger.removals {
             fs::remove_file(path)?;
+        }
+        for id in std::mem::take(&mut self.removed) {
+            // Under the name of a staged folder: if nothing more is done, the next run discards it.
+            let target = self.object_dir(&id);
+            let aside = fs::aside(&target, "new");
+            fs::remove_tree(&aside)?;
+            fs::rename(&target, &aside)?;
+            olds.push(aside);
         }
         for old in olds {
             fs::remove_tree(&old)?;
@@ -115,6 +131,7 @@ impl Store {
             fs::replace(&self.dir.join(".gitignore"), GITIGNORE.as_bytes(), PUBLIC, Sync::Later)?;
             fs::replace(&self.dir.join(".gitattributes"), GITATTRIBUTES.as_bytes(), PUBLIC, Sync::Later)?;
             fs::replace(&self.dir.join(MARKER), marker.as_bytes(), PUBLIC, Sync::Now)?;
+            fs::replace(&self.dir.join("README.md"), README.as_bytes(), PUBLIC, Sync::Later)?;
             self.marked = true;
         }
         Ok(fs::create_dirs(&self.dir.join("ledger"), PUBLIC_DIR)?)
@@ -162,7 +179,7 @@ impl Store {
     }
 
     /// Writes an object aside. Answers what is to be renamed to what.
-    fn stage(&self, id: &ObjectId) -> Result<(PathBuf, PathBuf), StoreError> {
+    fn stage(&self, id: &ObjectId, encrypted: Option<&[u8]>) -> Result<(PathBuf, PathBuf), StoreError> {
         let object = self.objects.get(id).ok_or_else(|| StoreError::NoSuchObject { id: id.clone() })?;
         let dir = self.object_dir(id);
         let sidecar = sealed::write(&object.record)?;
@@ -184,7 +201,8 @@ impl Store {
             fs::create(&aside.join(PUBLIC_HALF), public.as_bytes(), PUBLIC, Sync::Later)?;
         }
         let Some(secret) = secret.get() else { return Err(StoreError::NoSuchObject { id: id.clone() }) };
-        fs::create(&aside.join(record.kind.secret_file()), secret.expose(), SECRET, Sync::Later)?;
+        let bytes = encrypted.unwrap_or_else(|| secret.expose());
+        fs::create(&aside.join(record.secret_file()), bytes, SECRET, Sync::Later)?;
         fs::create(&aside.join(SIDECAR), sidecar.as_bytes(), PUBLIC, Sync::Later)?;
         Ok((aside, dir))
     }

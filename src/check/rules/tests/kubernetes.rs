@@ -301,7 +301,10 @@ fn etcd_takes_its_timings() {
 #[test]
 fn certificates_end_before_their_ca() {
     let pki = |ca, leaf, renew| {
-        after(move |c| c.pki = Pki { ca_validity_days: ca, validity_days: leaf, renew_before_days: renew })
+        after(move |c| {
+            c.pki =
+                Pki { ca_validity_days: ca, validity_days: leaf, renew_before_days: renew, ..c.pki.clone() }
+        })
     };
     assert_eq!(pki(365, 365, 90), [""; 0]);
     assert_eq!(pki(364, 365, 90), ["KH0600 pki.validity pki.caValidity"]);
