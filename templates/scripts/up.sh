@@ -134,8 +134,7 @@ etcd_add() {
             finish 6 "the cluster does not take a new member: $REFUSAL. It takes none while one is down; if that one is lost for good: khagen-etcd-replace NAME --yes"
     fi
     if ! unit_running etcd.service; then
-        systemctl reset-failed etcd.service 2>/dev/null || :
-        systemctl --no-block start etcd.service
+        unit_begin etcd.service
     fi
     wait_for "this member to catch up and get its vote" promoted ||
         finish 6 "this member is still a learner: see journalctl -u etcd, then run this again"
