@@ -2,7 +2,8 @@
 # run.sh [CASE...]: runs the emitted scripts for real on a made-up bundle, each case in mount, host
 # name and network namespaces of its own, where /etc, /usr/local, /var/lib and /var/log are overlays
 # that vanish afterwards. systemctl is a stub that records its calls (systemd is not PID 1 here).
-# Needs root. KHAGEN_FAULTS=all: what the fault cases thin out to stay within minutes is all done. Prints "N passed, N failed"; exit 1 if any failed.
+# Needs root. KHAGEN_FAULTS=all: what the fault cases thin out to stay within minutes is all done.
+# KHAGEN_RAN=FILE: the digests of all scripts that passed cases have executed are added there. Prints "N passed, N failed"; exit 1 if any failed.
 set -euo pipefail
 SELF=$(readlink -f -- "$0")
 TESTS=$(dirname -- "$SELF")
@@ -22,10 +23,10 @@ if [[ ${1-} != --inside ]]; then
         else
             failed=$((failed + 1))
             printf 'FAILED %s\n' "$1"
-            sed 's/^/    /' "$WORK/log" | tail -n 25
+            sed 's/^/    /' "$WORK/log" | tail -n ${TAIL:-25}
         fi
     }
-    mkdir "$WORK/scripts" "$WORK/scripts/operator" "$WORK/scripts/etcd" "$WORK/mnt"
+    mkdir "$WORK/ran" "$WORK/scripts" "$WORK/scripts/operator" "$WORK/scripts/etcd" "$WORK/mnt"
     while read -r name; do
         "$TESTS/expand.sh" "$name" >"$WORK/scripts/$name"
         chmod 0755 "$WORK/scripts/$name"
@@ -49,6 +50,11 @@ if [[ ${1-} != --inside ]]; then
             missed=$((missed + 1))
             continue
         fi
+        if [[ $name == balancer_* && -z ${KHAGEN_EMITTED-} ]]; then
+            printf 'NOT RUN %s: it takes what khagen emits (KHAGEN_EMITTED, as tests/shell.rs sets it)\n' "$name"
+            missed=$((missed + 1))
+            continue
+        fi
         started+=("$name")
         while [[ $(jobs -r -p | wc -l) -ge 6 ]]; do wait -n || :; done
         (unshare --mount --uts --net --pid --fork --mount-proc "$SELF" --inside "$WORK" "$name" >"$WORK/log.$name" 2>&1 && echo 0 >"$WORK/code.$name") &
@@ -58,6 +64,7 @@ if [[ ${1-} != --inside ]]; then
         cp "$WORK/log.$name" "$WORK/log"
         outcome "$name" "$(cat "$WORK/code.$name" 2>/dev/null || echo 1)"
     done
+    if [[ -n ${KHAGEN_RAN-} ]]; then cat "$WORK"/ran/* >>"$KHAGEN_RAN"; fi
     if [[ $missed -gt 0 ]]; then printf '%s NOT RUN, see above\n' "$missed"; fi
     printf '%s passed, %s failed\n' "$passed" "$failed"
     [[ $failed -eq 0 ]]
@@ -86,6 +93,13 @@ mount --bind "$BOX/sbin" /usr/local/sbin
 source "$TESTS/fixture.sh"
 source "$TESTS/faults.sh"
 for file in "$TESTS"/cases/*.sh; do source "$file"; done
+mkdir "$BOX/ran"
+cp "$(command -v busybox)" "$BOX/ran/busybox"
+export BASH_ENV=$TESTS/record.sh KHAGEN_RAN_IN=$BOX/ran
 prepare_host
 set -x
 "case_$3"
+set +x
+rm "$BOX/ran/busybox"
+# only what a passed case has run
+find "$BOX/ran" -type f -exec cat {} + >"$WORK/ran/$3"

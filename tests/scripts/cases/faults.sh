@@ -89,7 +89,7 @@ each() {
     # a disk that fills, or a root that turns read-only, without any run minding it was no fault at all
     [[ $codes == *1* ]] || die "$fault: nobody minded"
     printf 'FIGURE %s: %s after %s of %s, mended from %s states; the runs ended with %s\n' "${1##*/}" "$fault" "$HOW_MANY" "$((n - 1))" "${#done_with[@]}" \
-        "$(tr ' ' '\n' <<<"${codes# }" | sort -n | uniq -c | awk '{ printf "%s%s (%s times)", NR > 1 ? ", " : "", $2, $1 }')"
+        "$(tr ' ' '\n' <<<"${codes# }" | sort -n | uniq -c | awk '{ printf "%s%s (%s times)", (NR > 1 ? ", " : ""), $2, $1 }')"
 }
 
 # By turns: the command that was named, or the same run again, which then goes back again.
