@@ -26,7 +26,7 @@ wait_for() {
     until "$@"; do
         if [[ $SECONDS -ge $WAIT ]]; then return 1; fi
         if [[ -z $said ]]; then say "waiting for $thing (at most $WAIT s)"; said=yes; fi
-        sleep 2
+        sleep 2 || finish 1
     done
 }
 # A mark is there whole or not at all, and outlives a power cut: what was begun is gone on with, never begun again.

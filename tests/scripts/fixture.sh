@@ -154,8 +154,9 @@ END
             while read -r path; do
                 mode=0644 owner=root policy=managed
                 case $path in
+                    /etc/kubernetes/pki/apiserver.*) policy=create-once mode=0600 ;;
                     *.key) mode=0600 owner=khagendemo ;;
-                    */once.conf) policy=create-once ;;
+                    */once.conf | /etc/kubernetes/pki/apiserver.*) policy=create-once ;;
                     /etc/hosts) policy=block ;;
                     */kubeadm.yaml) mode=0600 policy=input ;;
                 esac
