@@ -288,11 +288,16 @@ upload_config() {
 }
 
 kubelet_healthy() {
-    local port
-    port=$(sed -n 's/^healthzPort: *//p' -- "$KUBELET/config.yaml" | head -n 1)
+    local line port=10248 code=0
+    while IFS= read -r line; do
+        if [[ $line =~ ^healthzPort:\ *([0-9]+) ]]; then port=${BASH_REMATCH[1]}; fi
+    done <"$KUBELET/config.yaml"
     if [[ $port == 0 ]]; then unit_running kubelet.service; return; fi
-    timeout 5 "$BASH" -c "exec 3<>\"/dev/tcp/127.0.0.1/\$1\"; printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3; cat <&3" healthz \
-        "${port:-10248}" 2>/dev/null | grep -e '^ok' >/dev/null
+    ANSWER=$(timeout 5 "$BASH" -c "exec 3<>\"/dev/tcp/127.0.0.1/\$1\" && printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && cat <&3" healthz \
+        "$port" 2>/dev/null) || code=$?
+    # 1: nobody accepts; 124: nobody answers
+    case $code in 0 | 1 | 124) ;; *) finish 1 "timeout ended with $code" ;; esac
+    says_ok
 }
 # kubelet_stays: after a restart.
 kubelet_stays() {
@@ -302,13 +307,13 @@ kubelet_stays() {
 }
 has_patches() {
     local rows
-    rows=$(entries files path)
+    rows=$(entries files path) || finish 1
     [[ $'\n'$rows == *$'\n/etc/kubernetes/patches/'* ]]
 }
 # kubelet_files: sets NEW_FILES to those of kubelet's that kubeadm would write otherwise; they are in WORK.
 NEW_FILES=()
 kubelet_files() {
-    local name options=()
+    local name stamp options=()
     NEW_FILES=()
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ -f $KUBELET/$name ]]; then cp -- "$KUBELET/$name" "$WORK/$name"; fi
@@ -321,7 +326,8 @@ kubelet_files() {
         cat -- "$WORK/errors" >&2
         finish 1 "kubeadm did not get kubelet's settings from the cluster (its reason is above)"
     fi
-    if [[ $(stat -c %Y -- "$WORK/config.yaml") == 1 ]]; then finish 6 "this kubeadm does not write where it is told: it is older than 1.32"; fi
+    stamp=$(stat -c %Y -- "$WORK/config.yaml")
+    if [[ $stamp == 1 ]]; then finish 6 "this kubeadm does not write where it is told: it is older than 1.32"; fi
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ ! -f $WORK/$name ]]; then continue; fi
         if [[ ! -f $KUBELET/$name ]] || ! same_bytes "$WORK/$name" "$KUBELET/$name"; then NEW_FILES+=("$name"); fi
@@ -367,10 +373,13 @@ wait_rollout() {
 }
 
 kube_proxy() {
-    local half=$KEPT/kube-proxy.begun
-    grep -e '^kind: KubeProxyConfiguration' /etc/kubernetes/kubeadm-cluster.yaml >/dev/null || finish 6 "this cluster has no kube-proxy of kubeadm's"
+    local half=$KEPT/kube-proxy.begun has
+    [[ -f /etc/kubernetes/kubeadm-cluster.yaml ]] || finish 6 "/etc/kubernetes/kubeadm-cluster.yaml is missing: run install.sh first"
+    has=$(</etc/kubernetes/kubeadm-cluster.yaml)
+    [[ $'\n'$has == *$'\nkind: KubeProxyConfiguration'* ]] || finish 6 "this cluster has no kube-proxy of kubeadm's"
     printed kube-proxy
-    same_version "kube-proxy" "$(tag "$(image_of daemonset/kube-proxy)")"
+    has=$(image_of daemonset/kube-proxy)
+    same_version "kube-proxy" "$(tag "$has")"
     differs "$WORK/objects.yaml"
     if [[ -z $DIFFERS && ! -f $half ]]; then nothing; fi
     if [[ -n $DRY ]]; then

@@ -53,6 +53,7 @@ case "\$*" in
     *'upload-config all --dry-run'*) printf '[dryrun] Attached object:\nkind: ConfigMap\nmaxPods: 200\n\n[done]\n' ;;
     *--print-manifest*) printf 'kind: DaemonSet\nimage: registry.example.com/coredns:v1.36.5\n' ;;
     *'upgrade node phase kubelet-config'*) echo 'maxPods: 200' >\$KUBEADM_UPGRADE_DRYRUN_DIR/config.yaml ;;
+    *addon\ coredns*) echo changed >$BOX/live ;;
     *) cp $BOX/asked $BOX/live ;;
 esac
 STUB
