@@ -23,7 +23,7 @@ if [[ ${1-} != --inside ]]; then
         else
             failed=$((failed + 1))
             printf 'FAILED %s\n' "$1"
-            sed 's/^/    /' "$WORK/log" | tail -n ${TAIL:-25}
+            sed 's/^/    /' "$WORK/log" | tail -n 25
         fi
     }
     mkdir "$WORK/ran" "$WORK/scripts" "$WORK/scripts/operator" "$WORK/scripts/etcd" "$WORK/mnt"

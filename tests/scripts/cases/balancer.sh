@@ -100,7 +100,7 @@ case_balancer_notify() {
 }
 
 # awaited WORDS COMMAND...: no clock but a long one; what is asked for comes or it does not.
-awaited() { local what=$1 end=$((SECONDS + ${LONG:-90})); shift; until "$@"; do [[ $SECONDS -lt $end ]] || { cat "$BOX/keepalived.log"; ip addr; die "waited in vain for $what"; }; sleep 0.2; done; }
+awaited() { local what=$1 end=$((SECONDS + 90)); shift; until "$@"; do [[ $SECONDS -lt $end ]] || { cat "$BOX/keepalived.log"; ip addr; die "waited in vain for $what"; }; sleep 0.2; done; }
 holds() { ip -o addr show dev ens33 | grep -F ' 192.168.13.70/' >/dev/null; }
 holds_not() { ! holds; }
 said() { grep -F -e "$1" "$BOX/calls" >/dev/null; }

@@ -85,6 +85,7 @@ each() {
         fi
         host_again start
     done
+    host_again start
     [[ $CODE -eq 0 && $n -gt ${LEAST:-20} ]] || { cat "$BOX/err"; die "$*: $CODE after $n changes"; }
     # a disk that fills, or a root that turns read-only, without any run minding it was no fault at all
     [[ $codes == *1* ]] || die "$fault: nobody minded"
