@@ -4,19 +4,16 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use support::{Need, built, can, root, scratch, text};
+use support::tarball::sha256;
+use support::{Need, built, can, root, scratch, text, unpack_to};
 
-#[test]
-fn every_emitted_script_passes_shellcheck() {
-    if !can("shellcheck of every emitted script", &[Need::Program("shellcheck")]) {
-        return;
-    }
-    let dir = scratch();
-    // The same bytes are judged once, whatever host they are on.
-    let mut scripts: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-    for name in ["inventory", "compact", "dual-stack"] {
+/// Every script that khagen emits for the fixtures, the same bytes once, and where they are.
+fn emitted() -> BTreeMap<Vec<u8>, String> {
+    let mut scripts = BTreeMap::new();
+    for name in ["inventory", "compact", "dual-stack", "ipv6", "retired", "cilium", "single"] {
         let b = built(name);
         for host in b.hosts() {
             for (path, entry) in b.bundle(&host) {
@@ -27,6 +24,16 @@ fn every_emitted_script_passes_shellcheck() {
             }
         }
     }
+    scripts
+}
+
+#[test]
+fn every_emitted_script_passes_shellcheck() {
+    if !can("shellcheck of every emitted script", &[Need::Program("shellcheck")]) {
+        return;
+    }
+    let dir = scratch();
+    let scripts = emitted();
     assert!(scripts.len() >= 12, "{:?}", scripts.values());
     for (i, (bytes, origin)) in scripts.iter().enumerate() {
         let script = text(bytes);
@@ -47,12 +54,50 @@ fn every_emitted_script_passes_shellcheck() {
     }
 }
 
-/// The scripts on a stand-in host: install, repeat, refuse, fail, roll back, uninstall.
+/// The scripts on a stand-in host: install, repeat, refuse, fail at any place, roll back, uninstall, and the operator's. Whatever is
+/// emitted was executed: every bash of these runs leaves the digest of its script.
 #[test]
-fn the_scripts_do_what_they_say() {
-    if !can("the run of the scripts", &[Need::Namespaces]) {
+fn the_scripts_do_what_they_say_and_each_of_them_runs() {
+    let needs = ["strace", "busybox", "nginx", "keepalived", "jq", "openssl"].map(Need::Program);
+    if !can("the run of the scripts", &[&needs[..], &[Need::Namespaces, Need::Oracle]].concat()) {
         return;
     }
-    let out = Command::new("bash").arg(root().join("tests/scripts/run.sh")).output().expect("bash");
-    assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
+    let dir = scratch();
+    let scripts = emitted();
+    let (emitted, ran) = (dir.path().join("emitted"), dir.path().join("ran"));
+    fs::create_dir_all(emitted.join("scripts")).expect("create");
+    for (i, (bytes, origin)) in scripts.iter().enumerate() {
+        let name = origin.rsplit('/').next().expect("a name").rsplit(' ').next().expect("a name");
+        let path = emitted.join(format!("scripts/{name}.{i}"));
+        fs::write(&path, bytes).expect("write");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("mode");
+    }
+    let b = built("inventory");
+    let balancer = unpack_to(&b.out().join("bundles/k8svrrp1.isociel.com.tar.gz"), dir.path());
+    fs::rename(balancer, emitted.join("balancer")).expect("rename");
+
+    let runs = ["run.sh", "rollout.sh"].map(|name| {
+        let log = dir.path().join(name);
+        let file = fs::File::create(&log).expect("a log");
+        let run = Command::new("bash")
+            .arg(root().join("tests/scripts").join(name))
+            .env("KHAGEN_EMITTED", &emitted)
+            .env("KHAGEN_RAN", &ran)
+            .env("ETCD_BIN", support::oracle().expect("the oracle"))
+            .stdout(file.try_clone().expect("the log"))
+            .stderr(file)
+            .spawn()
+            .expect("bash");
+        (run, log)
+    });
+    for (mut run, log) in runs {
+        let ended = run.wait().expect("its end");
+        let log = fs::read_to_string(log).expect("its log");
+        assert!(ended.success() && !log.contains("NOT RUN"), "{log}");
+    }
+    let ran = fs::read_to_string(&ran).expect("what was run");
+    let missed: Vec<&String> =
+        scripts.iter().filter(|(bytes, _)| !ran.contains(&sha256(bytes))).map(|(_, origin)| origin).collect();
+    assert!(missed.is_empty(), "no test executes {missed:?}");
+    assert!(!ran.contains(&sha256(b"#!/bin/bash\n")), "a record that holds everything");
 }

@@ -45,22 +45,32 @@ tool() {
     printf '%s' "$1"
 }
 
-# unit_state UNIT: sets ENABLED and RUNNING to yes or no. What systemctl says decides, its codes mean too many things.
+# unit_state UNIT: sets ENABLED and RUNNING to yes or no, FAILED to yes if it is in that state. What systemctl says decides, its
+# codes mean too many things.
 unit_state() {
     local said code=0
-    ENABLED=no RUNNING=no
+    ENABLED=no RUNNING=no FAILED=no
     said=$(systemctl is-enabled "$1" 2>/dev/null) || code=$?
     case $said in
         enabled | enabled-runtime | static | alias | indirect | generated) ENABLED=yes ;;
-        # of a unit that is not there it says nothing and ends with 1, newer ones with 4
-        '') if [[ $code -ne 1 && $code -ne 4 ]]; then say "systemctl does not say whether $1 is enabled (it ended with $code)"; return 1; fi ;;
+        # it says nothing of a unit that is not there; silence alone does not tell that from a failure
+        '')
+            said=$(systemctl show -p LoadState --value "$1") || said=''
+            if [[ $said != not-found ]]; then say "systemctl does not say whether $1 is enabled (it ended with $code)"; return 1; fi ;;
     esac
     code=0
     said=$(systemctl is-active "$1" 2>/dev/null) || code=$?
     case $said in
         active | activating | reloading) RUNNING=yes ;;
+        failed) FAILED=yes ;;
         '') say "systemctl does not say whether $1 is active (it ended with $code)"; return 1 ;;
     esac
+}
+# unit_begin UNIT: starts it anew, also one that systemd has given up.
+unit_begin() {
+    unit_state "$1" || return 1
+    if [[ $FAILED == yes ]]; then systemctl reset-failed "$1" || return 1; fi
+    unit_do start "$1"
 }
 unit_enabled() { unit_state "$1" || finish 1; [[ $ENABLED == yes ]]; }
 unit_running() { unit_state "$1" || finish 1; [[ $RUNNING == yes ]]; }
@@ -71,15 +81,18 @@ unit_do() {
 
 # put_file SAVED PATH: the saved file with all it had, renamed over PATH. On the same file system it needs no room.
 put_file() {
-    local aside
+    local aside code=0
     aside=$(aside_of "$2")
     if there "$aside"; then rm -f -- "$aside" || return 1; fi
     if [[ ! -d ${2%/*} ]]; then mkdir -p -- "${2%/*}" || return 1; fi
     if [[ ! -L $1 && ! -L $2 && $1 -ef $2 ]]; then return 0; fi
-    if ! cp -a -l -T -- "$1" "$aside" 2>/dev/null; then
-        rm -f -- "$aside"
-        cp -a -T -- "$1" "$aside" || return 1
-    fi
+    cp -a -l -T -- "$1" "$aside" 2>/dev/null || code=$?
+    case $code in
+        0) ;;
+        # 1: another file system
+        1) { rm -f -- "$aside" && cp -a -T -- "$1" "$aside"; } || return 1 ;;
+        *) say "cp ended with $code"; return 1 ;;
+    esac
     mv -f -T -- "$aside" "$2"
 }
 
@@ -110,7 +123,9 @@ restore() {
     if [[ ${#made[@]} -gt 0 ]]; then
         lines made deepest_first "${made[@]}" || bad=yes
         for path in "${made[@]}"; do
-            if [[ -d $path ]]; then rmdir -- "$path" 2>/dev/null || say "kept $path: it is not empty"; fi
+            if [[ ! -d $path ]]; then continue; fi
+            a=$(find "$path" -mindepth 1 -print -quit) || bad=yes
+            if [[ -n $a ]]; then say "kept $path: it is not empty"; else rmdir -- "$path" || bad=yes; fi
         done
     fi
     systemctl daemon-reload || bad=yes
@@ -145,14 +160,19 @@ mark_pending() {
 }
 # No longer between: on the disk before anything that going back would need is thrown away.
 clear_pending() {
-    rm -f -- "$PENDING"
+    if ! rm -f -- "$PENDING"; then
+        say "cannot take away $PENDING: cure that, then finish with: $HERE/rollback.sh --resume"
+        return 1
+    fi
     sync -f -- "$STATE"
 }
 
 # put_back NAME: restore, then forget the backup (the host is now what it held).
 put_back() {
     if ! mark_pending "$1"; then
-        if [[ ! -f $PENDING ]]; then say "nothing was changed"; return 1; fi
+        rm -f -- "$PENDING" || return 1
+        say "nothing was changed"
+        return 1
     fi
     if ! restore "$1"; then
         say "PUTTING BACK IS NOT COMPLETE. Cure what is named above, then finish with: $HERE/rollback.sh --resume"
@@ -165,7 +185,8 @@ finish_move() {
     local from to
     if [[ ! -f $MOVING ]]; then return 0; fi
     IFS='|' read -r from to <"$MOVING" || return 1
-    systemctl stop etcd.service || :      # it may be gone already
+    unit_state etcd.service || return 1
+    if [[ $RUNNING == yes ]]; then systemctl stop etcd.service || return 1; fi
     if [[ -d $from && ! -e $to ]]; then mv -T -- "$from" "$to" || return 1; fi
     say "etcd's data is kept in $to"
     rm -f -- "$MOVING"

@@ -304,7 +304,7 @@ validate() {
         (cd "$STAGE/low" && chmod "$mode" -- "${staged[@]}")
     done
     find "$STAGE/low" -type d -exec chmod 0755 {} +
-    script=$(declare -f read_staged lay_over readers read_units)
+    script=$(declare -f read_staged mounted lay_over readers read_units)
     unshare --mount --propagation private "$BASH" -c "$script; read_staged \"\$1\"" "$ME" "$STAGE" >&2 || code=$?
     rm -rf -- "$STAGE"
     case $code in
@@ -312,42 +312,49 @@ validate() {
         77) say "no overlay can be mounted here: the daemons read their files once these are in place, before any restart"
             READ_LATE=yes ;;
         78) finish 1 "a daemon refuses its new configuration (its reason is above); nothing was touched" ;;
-        *) finish 1 "unshare ended with $code; nothing was touched" ;;
+        *) finish 1 "the daemons could not be asked to read their files (unshare ended with $code); nothing was touched" ;;
     esac
 }
 read_staged() {
-    lay_over "$1" || return 77
+    lay_over "$1" || return
     readers || return 78
+}
+# mounted MOUNT ARGUMENT...: 77 if it cannot be mounted here (mount(8): 1 no permission, 32 refused), 79 if mount itself fails.
+mounted() {
+    local code=0
+    "$@" || code=$?
+    case $code in 0) ;; 1 | 32) return 77 ;; *) printf 'mount ended with %s\n' "$code"; return 79 ;; esac
 }
 # Every file system below these places is laid over on its own: an overlay does not see into what is mounted there.
 lay_over() {
     local top n=0 low mount tops=() places=() options=()
-    mount -t tmpfs -o mode=0755 tmpfs "$1/tmp" || return 1
-    mkdir "$1/tmp/host" "$1/tmp/low" || return 1
-    mount --bind "$1/low" "$1/tmp/low" || return 1
-    mount --rbind / "$1/tmp/host" || return 1
+    mounted mount -t tmpfs -o mode=0755 tmpfs "$1/tmp" || return
+    mkdir "$1/tmp/host" "$1/tmp/low" || return 79
+    mounted mount --bind "$1/low" "$1/tmp/low" || return
+    mounted mount --rbind / "$1/tmp/host" || return
     # from here on by relative paths: the way to this folder is laid over as well
-    cd "$1/tmp" || return 1
+    cd "$1/tmp" || return 79
     # a fifth field of mountinfo is where it is mounted
-    mapfile -t tops < <({
+    top=$(set -o pipefail && {
         printf '%s\n' /etc /run /usr /var
         awk '$5 ~ "^/(etc|usr|var)/" { print $5 }' /proc/self/mountinfo
-    } | sort -u)
+    } | sort -u) || return 79
+    mapfile -t tops <<<"$top"
     for top in "${tops[@]}"; do
         if [[ ! -d $top || $top == "$1"* ]]; then continue; fi
         case $top in /var/lib/*/* | *[\\:,]*) continue ;; esac      # containers' and pods' own, nothing that is read here
         n=$((n + 1))
         low=host$top
         if [[ -d low$top ]]; then low=low$top:$low; fi
-        mkdir "up.$n" "work.$n" && chmod --reference="$top" "up.$n" || return 1
+        mkdir "up.$n" "work.$n" && chmod --reference="$top" "up.$n" || return 79
         places+=("$top") options+=("lowerdir=$low,upperdir=up.$n,workdir=work.$n")
     done
     # all made ready before the first: in between, what is mounted further down is out of sight
     mount=$(command -v mount)
     for n in "${!places[@]}"; do
-        "host$mount" -t overlay -o "${options[$n]}" overlay "${places[$n]}" || return 1
+        mounted "host$mount" -t overlay -o "${options[$n]}" overlay "${places[$n]}" || return
     done
-    cd low || return 1
+    cd low || return 79
 }
 # Runs in the folder that holds the staged etc/ and usr/, which tell what there is to read.
 readers() {
@@ -370,7 +377,7 @@ readers() {
 # only that: the unit below it is not ours.
 read_units() {
     local file unit said code tolerant=() bad=0
-    said=$(systemd-analyze --help 2>/dev/null)
+    said=$(systemd-analyze --help 2>/dev/null) || return 1
     if [[ $said == *--recursive-errors* ]]; then tolerant=(--recursive-errors=no); fi
     for file in etc/systemd/system/*.{service,timer,path,socket,mount,target} etc/systemd/system/*.d/*.conf; do
         if [[ ! -f $file ]]; then continue; fi
@@ -380,7 +387,8 @@ read_units() {
             unit=${unit##*/}
         fi
         said=$(systemd-analyze verify --man=no "${tolerant[@]}" "$unit" 2>&1) || code=$?
-        if [[ $'\n'$said == *$'\n'"/$file:"* || ($file != *.d/*.conf && $code -ne 0) ]]; then
+        # 1 is its word on what it has read
+        if [[ $'\n'$said == *$'\n'"/$file:"* || $code -gt 1 || ($file != *.d/*.conf && $code -ne 0) ]]; then
             printf '%s\n' "$said"
             bad=1
         fi
@@ -553,7 +561,7 @@ apply() {
         unit=${entry#*|}
         case ${entry%%|*} in
             enable) systemctl enable "$unit" ;;
-            start) systemctl reset-failed "$unit" 2>/dev/null || :; unit_do start "$unit" ;;
+            start) unit_begin "$unit" ;;
             restart | reload) unit_do "${entry%%|*}" "$unit" ;;
         esac
     done

@@ -10,7 +10,7 @@ wait_for() {
     say "waiting for $what (at most $WAIT s)"
     until "$@"; do
         if [[ $SECONDS -ge $end ]]; then return 1; fi
-        sleep 1
+        sleep 1 || finish 1
     done
 }
 # lay SOURCE PATH MODE OWNER GROUP: written beside the target, then renamed over it; kubelet does not
@@ -49,11 +49,15 @@ is_anew() {
     done
     return 1
 }
-# flag COMPONENT NAME DEFAULT: of the manifest that is in place.
+# flag COMPONENT NAME DEFAULT: of the manifest that is in place. Without other programs, as it is asked where failing has no say.
 flag() {
-    local value
-    value=$(sed -n "s/^ *- --$2=//p" -- "$MANIFESTS/$1.yaml" 2>/dev/null | tail -n 1 || :)
-    printf '%s' "${value:-$3}"
+    local line value=$3 wanted="^ *- --$2=(.+)\$"
+    if [[ -f $MANIFESTS/$1.yaml ]]; then
+        while IFS= read -r line; do
+            if [[ $line =~ $wanted ]]; then value=${BASH_REMATCH[1]}; fi
+        done <"$MANIFESTS/$1.yaml"
+    fi
+    printf '%s' "$value"
 }
 serves() {
     local host path=/healthz port
@@ -63,7 +67,8 @@ serves() {
         *) host=$(flag "$1" bind-address 127.0.0.1) port=$(flag "$1" secure-port 10259) ;;
     esac
     case $host in 0.0.0.0) host=127.0.0.1 ;; ::) host=::1 ;; esac
-    https_get "$host" "$port" "$path" | grep -e '^ok' >/dev/null
+    ask "$host" "$port" "$path"
+    says_ok
 }
 # comes_up COMPONENT: a process that was not there before, which serves and goes on doing so.
 comes_up() {

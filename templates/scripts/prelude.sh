@@ -5,6 +5,7 @@
 #   6 a precondition is not met  64 usage
 # The trap turns every other end into 1, so that no tool's own code is taken for one of these.
 set -Eeuo pipefail
+shopt -s inherit_errexit    # what fails inside $( ) fails
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
@@ -39,7 +40,7 @@ trap ended EXIT
 trap 'say "failed at line $LINENO: ${BASH_COMMAND%%[[:space:]]*}"' ERR
 trap 'exit 1' HUP INT TERM
 
-logged() { if [[ -n $LOG ]]; then printf '%s %s: %s\n' "$(date -u +%FT%TZ)" "$ME" "$1" >>"$LOG" || :; fi; }
+logged() { if [[ -n $LOG ]]; then TZ=UTC0 printf '%(%FT%TZ)T %s: %s\n' -1 "$ME" "$1" >>"$LOG" || :; fi; }
 # say goes to the person (standard error), result is what was asked for (standard output).
 say() { printf '%s: %s\n' "$ME" "$*" >&2; logged "$*"; }
 result() { printf '%s\n' "$*"; logged "$*"; }

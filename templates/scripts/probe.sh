@@ -82,10 +82,12 @@ local_client_url() { local urls; urls=$(env_value ETCD_ADVERTISE_CLIENT_URLS); p
 own_address() { local all; all=$(list addresses); printf '%s' "${all%%$'\n'*}"; }
 # api_port: the port of this control plane's own API server.
 api_port() {
-    local port
-    port=''
-    if [[ -f /etc/kubernetes/kubeadm.yaml ]]; then port=$(sed -n 's/^ *bindPort: *//p' /etc/kubernetes/kubeadm.yaml); fi
-    port=${port%%$'\n'*}
+    local line port=''
+    if [[ -f /etc/kubernetes/kubeadm.yaml ]]; then
+        while IFS= read -r line; do
+            if [[ -z $port && $line =~ ^\ *bindPort:\ *([0-9]+) ]]; then port=${BASH_REMATCH[1]}; fi
+        done </etc/kubernetes/kubeadm.yaml
+    fi
     printf '%s' "${port:-6443}"
 }
 # ---- end of probe ----

@@ -86,7 +86,6 @@ settled() {
     rm -rf -- "$KEPT/$PROCEDURE/installed" "$KEPT/$PROCEDURE/receipt.json"
     say "what was there before is kept in $KEPT/$PROCEDURE"
 }
-sum_of() { local sum; sum=$(sha256sum -- "$1"); printf '%s' "${sum%% *}"; }
 # same_bytes A B: cmp's own failure is no answer.
 same_bytes() {
     local code=0
@@ -112,15 +111,20 @@ phases_config() {
 wanted_version() { sed -n 's/^kubernetesVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$WORK/kubeadm.yaml" | head -n 1; }
 # same_version WHAT HAS: a change of versions has an order of its own, which kubeadm upgrade knows.
 same_version() {
-    if [[ -n $2 && $2 != "$(wanted_version)" ]]; then
-        finish 6 "$1 is $2, the bundle is for $(wanted_version): that is an upgrade: run 'reconfigure.sh upgrade' first"
+    local wanted
+    wanted=$(wanted_version)
+    if [[ -n $2 && $2 != "$wanted" ]]; then
+        finish 6 "$1 is $2, the bundle is for $wanted: that is an upgrade: run 'reconfigure.sh upgrade' first"
     fi
 }
 tag() { printf '%s' "${1##*:}"; }
 image_in() { sed -n 's/^ *image: *"\{0,1\}\([^" ]*\)"\{0,1\}$/\1/p' -- "$1" | head -n 1; }
 need_api() {
     serves kube-apiserver || finish 6 "the API server of this host is not ready: this procedure goes through it"
-    kubectl_does get --raw /readyz >/dev/null || finish 6 "the API does not take $ADMIN, or is not reached at its endpoint"
+    local code=0
+    kubectl_does get --raw /readyz >/dev/null || code=$?
+    if [[ $code -gt 1 ]]; then finish 1 "kubectl ended with $code"; fi
+    [[ $code -eq 0 ]] || finish 6 "the API does not take $ADMIN, or is not reached at its endpoint"
 }
 # differs FILE: sets DIFFERS to "yes" if the cluster would change by these objects.
 DIFFERS=''
@@ -190,10 +194,17 @@ ca_of() { case $1 in */front-proxy-*) printf '/etc/kubernetes/pki/front-proxy-ca
 inline() { sed -n "s/^ *$1: *\"\\{0,1\\}\\([A-Za-z0-9+\\/=]*\\).*/\\1/p" -- "$2" | base64 -d; }
 # good_pair PATH CERTIFICATE KEY-FILE
 good_pair() {
-    if ! openssl verify -CAfile "$(ca_of "$1")" <<<"$2" >/dev/null 2>&1; then
-        finish 6 "$1 of the bundle is not of this host's CA, or has expired: build anew"
-    fi
-    if [[ $(openssl x509 -noout -pubkey <<<"$2") != "$(openssl pkey -in "$3" -pubout)" ]]; then
+    local said code=0 own
+    said=$(openssl verify -CAfile "$(ca_of "$1")" <<<"$2" 2>&1) || code=$?
+    # that the chain does not hold it says with 2 and in words
+    case $code:$said in
+        0:*) ;;
+        2:*'verification failed'*) finish 6 "$1 of the bundle is not of this host's CA, or has expired: build anew" ;;
+        *) finish 1 "openssl verify ended with $code" ;;
+    esac
+    said=$(openssl x509 -noout -pubkey <<<"$2")
+    own=$(openssl pkey -in "$3" -pubout)
+    if [[ $said != "$own" ]]; then
         finish 4 "$1 of the bundle and its key are no pair"
     fi
 }
@@ -202,13 +213,20 @@ certificates() {
     rows=$(entries files path mode owner group policy sha256)
     while IFS='|' read -r path mode owner group policy sha; do
         if [[ $policy != create-once || $path != /etc/kubernetes/* ]]; then continue; fi
-        if there "$path" && [[ $(sum_of "$path") == "$sha" ]]; then continue; fi
+        if there "$path"; then
+            digest "$path"
+            if [[ $DIGEST == "$sha" ]]; then continue; fi
+        fi
         new=$HERE/root$path
-        [[ -f $new && $(sum_of "$new") == "$sha" ]] || finish 4 "$new is missing, or not what MANIFEST.json says"
+        DIGEST=''
+        if [[ -f $new ]]; then digest "$new"; fi
+        [[ $DIGEST == "$sha" ]] || finish 4 "$new is missing, or not what MANIFEST.json says"
         changed+=("$path|$mode|$owner|$group")
         case $path in
-            *.crt) good_pair "$path" "$(cat -- "$new")" "${new%.crt}.key" ;;
-            *.conf) good_pair "$path" "$(inline client-certificate-data "$new")" <(inline client-key-data "$new") ;;
+            *.crt) good_pair "$path" "$(<"$new")" "${new%.crt}.key" ;;
+            *.conf)
+                name=$(inline client-certificate-data "$new")
+                good_pair "$path" "$name" <(inline client-key-data "$new") ;;
         esac
         case $path in
             /etc/kubernetes/pki/*) holders+=(kube-apiserver) ;;
@@ -270,11 +288,16 @@ upload_config() {
 }
 
 kubelet_healthy() {
-    local port
-    port=$(sed -n 's/^healthzPort: *//p' -- "$KUBELET/config.yaml" | head -n 1)
+    local line port=10248 code=0
+    while IFS= read -r line; do
+        if [[ $line =~ ^healthzPort:\ *([0-9]+) ]]; then port=${BASH_REMATCH[1]}; fi
+    done <"$KUBELET/config.yaml"
     if [[ $port == 0 ]]; then unit_running kubelet.service; return; fi
-    timeout 5 "$BASH" -c "exec 3<>\"/dev/tcp/127.0.0.1/\$1\"; printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3; cat <&3" healthz \
-        "${port:-10248}" 2>/dev/null | grep -e '^ok' >/dev/null
+    ANSWER=$(timeout 5 "$BASH" -c "exec 3<>\"/dev/tcp/127.0.0.1/\$1\" && printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && cat <&3" healthz \
+        "$port" 2>/dev/null) || code=$?
+    # 1: nobody accepts; 124: nobody answers
+    case $code in 0 | 1 | 124) ;; *) finish 1 "timeout ended with $code" ;; esac
+    says_ok
 }
 # kubelet_stays: after a restart.
 kubelet_stays() {
@@ -284,13 +307,13 @@ kubelet_stays() {
 }
 has_patches() {
     local rows
-    rows=$(entries files path)
+    rows=$(entries files path) || finish 1
     [[ $'\n'$rows == *$'\n/etc/kubernetes/patches/'* ]]
 }
 # kubelet_files: sets NEW_FILES to those of kubelet's that kubeadm would write otherwise; they are in WORK.
 NEW_FILES=()
 kubelet_files() {
-    local name options=()
+    local name stamp options=()
     NEW_FILES=()
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ -f $KUBELET/$name ]]; then cp -- "$KUBELET/$name" "$WORK/$name"; fi
@@ -303,7 +326,8 @@ kubelet_files() {
         cat -- "$WORK/errors" >&2
         finish 1 "kubeadm did not get kubelet's settings from the cluster (its reason is above)"
     fi
-    if [[ $(stat -c %Y -- "$WORK/config.yaml") == 1 ]]; then finish 6 "this kubeadm does not write where it is told: it is older than 1.32"; fi
+    stamp=$(stat -c %Y -- "$WORK/config.yaml")
+    if [[ $stamp == 1 ]]; then finish 6 "this kubeadm does not write where it is told: it is older than 1.32"; fi
     for name in config.yaml kubeadm-flags.env instance-config.yaml; do
         if [[ ! -f $WORK/$name ]]; then continue; fi
         if [[ ! -f $KUBELET/$name ]] || ! same_bytes "$WORK/$name" "$KUBELET/$name"; then NEW_FILES+=("$name"); fi
@@ -349,10 +373,13 @@ wait_rollout() {
 }
 
 kube_proxy() {
-    local half=$KEPT/kube-proxy.begun
-    grep -e '^kind: KubeProxyConfiguration' /etc/kubernetes/kubeadm-cluster.yaml >/dev/null || finish 6 "this cluster has no kube-proxy of kubeadm's"
+    local half=$KEPT/kube-proxy.begun has
+    [[ -f /etc/kubernetes/kubeadm-cluster.yaml ]] || finish 6 "/etc/kubernetes/kubeadm-cluster.yaml is missing: run install.sh first"
+    has=$(</etc/kubernetes/kubeadm-cluster.yaml)
+    [[ $'\n'$has == *$'\nkind: KubeProxyConfiguration'* ]] || finish 6 "this cluster has no kube-proxy of kubeadm's"
     printed kube-proxy
-    same_version "kube-proxy" "$(tag "$(image_of daemonset/kube-proxy)")"
+    has=$(image_of daemonset/kube-proxy)
+    same_version "kube-proxy" "$(tag "$has")"
     differs "$WORK/objects.yaml"
     if [[ -z $DIFFERS && ! -f $half ]]; then nothing; fi
     if [[ -n $DRY ]]; then
@@ -419,7 +446,8 @@ main() {
         say "an earlier run was cut off: this script would first put back what was there before it"
     fi
     [[ -f $RECEIPT ]] || finish 6 "nothing is installed yet: run $HERE/install.sh first"
-    if [[ $(receipt manifest) != "$(sum_of "$MANIFEST")" ]]; then
+    digest "$MANIFEST"
+    if [[ $(receipt manifest) != "$DIGEST" ]]; then
         finish 4 "generation $(receipt generation) is installed, this folder is generation $(field generation): run its install.sh first"
     fi
     [[ -f /etc/kubernetes/kubelet.conf ]] || finish 6 "this node is not in the cluster yet: run up.sh"

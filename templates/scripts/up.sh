@@ -26,7 +26,7 @@ wait_for() {
     until "$@"; do
         if [[ $SECONDS -ge $WAIT ]]; then return 1; fi
         if [[ -z $said ]]; then say "waiting for $thing (at most $WAIT s)"; said=yes; fi
-        sleep 2
+        sleep 2 || finish 1
     done
 }
 # A mark is there whole or not at all, and outlives a power cut: what was begun is gone on with, never begun again.
@@ -134,8 +134,7 @@ etcd_add() {
             finish 6 "the cluster does not take a new member: $REFUSAL. It takes none while one is down; if that one is lost for good: khagen-etcd-replace NAME --yes"
     fi
     if ! unit_running etcd.service; then
-        systemctl reset-failed etcd.service 2>/dev/null || :
-        systemctl --no-block start etcd.service
+        unit_begin etcd.service
     fi
     wait_for "this member to catch up and get its vote" promoted ||
         finish 6 "this member is still a learner: see journalctl -u etcd, then run this again"

@@ -39,6 +39,7 @@ echo "\$*" >>"$BOX/calls"
 args=()
 for a in "\$@"; do case \$a in --no-block|--now|--value) ;; -p) ;; *) args+=("\$a") ;; esac; done
 verb=\${args[0]}; unit=\${args[-1]}
+loaded() { if compgen -G "\$U/\$unit.*" >/dev/null || [[ -f /etc/systemd/system/\$unit ]]; then echo loaded; else echo not-found; echo "\$unit" >>$BOX/absent; fi; }
 if [[ -f $BOX/fail && "\$*" == *\$(<"$BOX/fail")* ]]; then exit \${FAIL_CODE:-1}; fi
 if [[ -f $BOX/kill && "\$*" == *\$(<"$BOX/kill")* ]]; then rm "$BOX/kill"; kill -9 \$PPID; exit 0; fi
 if [[ \$unit == etcd.service && -d $BOX/etcd-real ]]; then
@@ -50,18 +51,19 @@ if [[ \$unit == etcd.service && -d $BOX/etcd-real ]]; then
         start) if ! alive; then : >$BOX/etcd-real/log; (set -a; . /etc/etcd/etcd.env; exec setsid "$ETCD_BIN/etcd" >>$BOX/etcd-real/log 2>&1 9>&- </dev/null) & echo \$! >$BOX/etcd-real/pid; fi; exit 0 ;;
         stop) if alive; then kill "\$(cat $BOX/etcd-real/pid)"; while alive; do sleep 0.1; done; fi; exit 0 ;;
         is-active) echo \$active; [[ \$active == active ]]; exit ;;
-        show) case "\$*" in *SubState*) echo \$sub ;; *ActiveState*) echo \$active ;; *Type*) echo notify ;; esac; exit 0 ;;
+        show) case "\$*" in *LoadState*) loaded ;; *SubState*) echo \$sub ;; *ActiveState*) echo \$active ;; *Type*) echo notify ;; esac; exit 0 ;;
     esac
 fi
 get() { cat "\$U/\$unit.\$1" 2>/dev/null || echo "\$2"; }
 case \$verb in
-    is-enabled) get enabled disabled; [[ \$(get enabled disabled) == enabled ]] ;;
+    is-enabled) if [[ \$(loaded) == loaded ]]; then get enabled disabled; fi; [[ \$(get enabled disabled) == enabled ]] ;;
     is-active) get active inactive; [[ \$(get active inactive) == active ]] ;;
     enable) echo enabled >"\$U/\$unit.enabled" ;;
     disable) rm -f "\$U/\$unit.enabled"; if [[ "\$*" == *--now* ]]; then rm -f "\$U/\$unit.active"; fi ;;
     start|restart) cat "$BOX/start.\$unit" 2>/dev/null >"\$U/\$unit.active" || echo active >"\$U/\$unit.active" ;;
     stop) rm -f "\$U/\$unit.active" ;;
     show) case "\$*" in
+        *LoadState*) loaded ;;
         *ActiveState*) get active inactive ;;
         *SubState*) case \$(get active inactive) in active) echo running ;; activating) cat "$BOX/sub.\$unit" 2>/dev/null || echo start ;; *) echo dead ;; esac ;;
         *Type*) get type simple ;;
@@ -152,8 +154,9 @@ END
             while read -r path; do
                 mode=0644 owner=root policy=managed
                 case $path in
+                    /etc/kubernetes/pki/apiserver.*) policy=create-once mode=0600 ;;
                     *.key) mode=0600 owner=khagendemo ;;
-                    */once.conf) policy=create-once ;;
+                    */once.conf | /etc/kubernetes/pki/apiserver.*) policy=create-once ;;
                     /etc/hosts) policy=block ;;
                     */kubeadm.yaml) mode=0600 policy=input ;;
                 esac

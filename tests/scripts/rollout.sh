@@ -10,7 +10,7 @@ TESTS=$(dirname -- "$SELF")
 if [[ ${1-} != --inside ]]; then
     WORK=$(mktemp -d)
     trap 'rm -rf -- "$WORK"' EXIT
-    mkdir "$WORK/mnt"
+    mkdir "$WORK/mnt" "$WORK/ran"
     "$TESTS/expand.sh" operator/rollout.sh >"$WORK/rollout.sh"
     passed=0 failed=0
     cases=("$@")
@@ -26,6 +26,7 @@ if [[ ${1-} != --inside ]]; then
         printf 'FAILED %s\n' "$name"
         sed 's/^/    /' "$WORK/log.$name" | tail -n 30
     done
+    if [[ -n ${KHAGEN_RAN-} ]]; then cat "$WORK"/ran/* >>"$KHAGEN_RAN"; fi
     printf '%s passed, %s failed\n' "$passed" "$failed"
     [[ $failed -eq 0 ]]
     exit
@@ -456,5 +457,10 @@ case_what_is_yours_to_do_waits_for_you() {
     ran 'k8sworker1 install' 'k8sworker2 install'
 }
 
+mkdir "$BOX/ran"
+cp "$(command -v busybox)" "$BOX/ran/busybox"
+export BASH_ENV=$TESTS/record.sh KHAGEN_RAN_IN=$BOX/ran
 set -x
 "case_$3"
+rm "$BOX/ran/busybox"
+find "$BOX/ran" -type f -exec cat {} + >"$WORK/ran/$3"

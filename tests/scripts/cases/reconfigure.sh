@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# reconfigure.sh's commands, made to fail: a control plane of stand-ins (tests/scripts/reconfigure.sh has the real kubeadm).
+
+MANIFESTS=/etc/kubernetes/manifests
+PODS='kube-apiserver kube-controller-manager kube-scheduler'
+# What kubelet does: a pod is a process of its name, new whenever its manifest is another.
+pods_of_manifests() {
+    local name sum
+    set +e
+    while /bin/sleep 0.05; do
+        for name in $PODS; do
+            sum=$(cat "$MANIFESTS/$name.yaml" 2>/dev/null || echo none)
+            if [[ $sum == "$(cat "$BOX/pods/$name.has" 2>/dev/null)" ]]; then continue; fi
+            if [[ -f $BOX/pods/$name.pid ]]; then
+                kill -9 "$(<"$BOX/pods/$name.pid")" 2>/dev/null
+                wait "$(<"$BOX/pods/$name.pid")" 2>/dev/null
+                rm "$BOX/pods/$name.pid"
+            fi
+            if [[ $sum != none ]]; then
+                "$BOX/pods/$name" 100000 &
+                echo "$!" >"$BOX/pods/$name.pid"
+            fi
+            printf '%s\n' "$sum" >"$BOX/pods/$name.has"
+        done
+    done
+}
+pods_settle() {
+    local name end=$((SECONDS + 60))
+    for name in $PODS; do
+        until [[ $(cat "$BOX/pods/$name.has" 2>/dev/null) == "$(cat "$MANIFESTS/$name.yaml")" ]]; do [[ $SECONDS -lt $end ]] || die "no $name"; /bin/sleep 0.05; done
+    done
+}
+node_of_stand_ins() {
+    local name pki
+    bundle "$BOX/b" 1
+    pki=$BOX/b/root/etc/kubernetes/pki
+    cp "$BOX/scripts/reconfigure.sh" "$BOX/b/"
+    ROLES='"control-plane"' COMMANDS='"kubeadm"' UNITS='{"unit": "kubelet.service", "enable": true, "start": false, "restartOn": [], "reloadOn": []}'
+    EXTRA='"endpoint": "k8sapi.isociel.com:6443",
+"kubeadm": "join",'
+    mkdir -p "$pki" "$MANIFESTS" "$BOX/pods" "$BOX/made" /var/lib/kubelet
+    certificate ca "$BOX"
+    cp "$BOX/ca.crt" "$pki/ca.crt"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=api -keyout "$pki/apiserver.key" -out "$BOX/csr" 2>/dev/null
+    openssl x509 -req -in "$BOX/csr" -CA "$BOX/ca.crt" -CAkey "$BOX/ca.key" -CAcreateserial -days 30 -out "$pki/apiserver.crt" 2>/dev/null
+    echo 'nodeRegistration: {}' >"$BOX/b/root/etc/kubernetes/kubeadm-node.yaml"
+    printf 'kubernetesVersion: v1.36.5\n---\nkind: KubeProxyConfiguration\n' >"$BOX/b/root/etc/kubernetes/kubeadm-cluster.yaml"
+    seal "$BOX/b" 1
+    cat >/usr/local/sbin/kubeadm <<STUB
+#!/bin/bash
+case "\$*" in
+    'init phase control-plane all '*) cp $BOX/made/*.yaml $MANIFESTS/ ;;
+    *'upload-config all --dry-run'*) printf '[dryrun] Attached object:\nkind: ConfigMap\nmaxPods: 200\n\n[done]\n' ;;
+    *--print-manifest*) printf 'kind: DaemonSet\nimage: registry.example.com/coredns:v1.36.5\n' ;;
+    *'upgrade node phase kubelet-config'*) echo 'maxPods: 200' >\$KUBEADM_UPGRADE_DRYRUN_DIR/config.yaml ;;
+    *addon\ coredns*) echo changed >$BOX/live ;;
+    *) cp $BOX/asked $BOX/live ;;
+esac
+STUB
+    cat >/usr/local/sbin/kubectl <<STUB
+#!/bin/bash
+case "\$*" in
+    *' diff -f '*) cp "\${@: -1}" $BOX/asked; /usr/bin/cmp -s $BOX/asked $BOX/live; exit ;;
+    *deployment/coredns*jsonpath*) if [[ -s $BOX/live ]]; then echo registry.example.com/coredns:v1.36.5; else echo registry.k8s.io/coredns:v1.36.5; fi ;;
+    *daemonset/kube-proxy*jsonpath*) echo registry.k8s.io/kube-proxy:v1.36.5 ;;
+    *ClusterConfiguration*) echo 'kubernetesVersion: v1.36.5' ;;
+esac
+exit 0
+STUB
+    printf '#!/bin/sh\nexec /bin/sleep 0.05\n' >/usr/local/sbin/sleep
+    chmod 0755 /usr/local/sbin/{kubeadm,kubectl,sleep}
+    set +x
+    code 0 "$BOX/b/install.sh"
+    touch /etc/kubernetes/kubelet.conf
+    printf 'healthzPort: 10248\nmaxPods: 110\n' >/var/lib/kubelet/config.yaml
+    for name in $PODS; do
+        cp /bin/sleep "$BOX/pods/$name"
+        printf 'image: registry.k8s.io/%s:v1.36.5\n' "$name" | tee "$BOX/made/$name.yaml" >"$MANIFESTS/$name.yaml"
+    done
+    chmod 0600 $MANIFESTS/*
+    echo '# anew' >>"$BOX/made/kube-scheduler.yaml"
+    # ours is another than the bundle's
+    cp "$BOX/demo.crt" /etc/kubernetes/pki/apiserver.crt
+    mkdir -p "$BOX/api"
+    certificate api "$BOX/api"
+    cat >"$BOX/api/nginx.conf" <<END
+pid $BOX/api/pid; error_log $BOX/api/error.log; daemon on; worker_processes 1; user root;
+events {}
+http {
+  access_log off; client_body_temp_path $BOX/api/t1; proxy_temp_path $BOX/api/t2; fastcgi_temp_path $BOX/api/t3; uwsgi_temp_path $BOX/api/t4; scgi_temp_path $BOX/api/t5;
+  server {
+    listen 192.168.13.35:6443 ssl; listen 127.0.0.1:10257 ssl; listen 127.0.0.1:10259 ssl; listen 127.0.0.1:10248;
+    ssl_certificate $BOX/api/api.crt; ssl_certificate_key $BOX/api/api.key;
+    location / { return 200 "ok\n"; }
+  }
+}
+END
+    nginx -c "$BOX/api/nginx.conf" -e "$BOX/api/error.log"
+    rm -rf "$BOX/kept.etc"
+    cp -a /etc/kubernetes "$BOX/kept.etc"
+    : >"$BOX/live"
+    pods_of_manifests </dev/null >/dev/null 2>&1 &
+    pods_settle
+}
+# Another run ends what was begun, and finds nothing to do after that; then all is as it was.
+procedure_ends() {
+    pods_settle
+    code 0 "$BOX/b/reconfigure.sh" "$PROCEDURE" --wait 20
+    [[ ! -e /var/lib/khagen/pending && -z $(find /var/lib/khagen/backups -name 'reconfigure*') ]] || die "${FAILED_AT-}: not at rest"
+    code 0 "$BOX/b/reconfigure.sh" "$PROCEDURE" --wait 20; says 'nothing to do'
+    for name in $PODS; do [[ -f $MANIFESTS/$name.yaml ]] || die "${FAILED_AT-}: no $name"; done
+    cp -a "$BOX/kept.etc/." /etc/kubernetes/
+    printf 'healthzPort: 10248\nmaxPods: 110\n' >/var/lib/kubelet/config.yaml
+    : >"$BOX/live"
+    pods_settle
+}
+reconfigures() {
+    node_of_stand_ins
+    PROCEDURE=$1 AFTER=procedure_ends tools "$BOX/b/reconfigure.sh" "$1" --wait 20
+}
+case_faults_tools_of_reconfigure_control_plane() { reconfigures control-plane; }
+case_faults_tools_of_reconfigure_certificates() { reconfigures certificates; }
+case_faults_tools_of_reconfigure_upload_config() { reconfigures upload-config; }
+case_faults_tools_of_reconfigure_kubelet_config() { reconfigures kubelet-config; }
+case_faults_tools_of_reconfigure_kube_proxy() { reconfigures kube-proxy; }
+case_faults_tools_of_reconfigure_coredns() { reconfigures coredns; }
