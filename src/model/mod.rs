@@ -4,6 +4,7 @@
 //! Nothing in this module reads a file, a clock or the environment, and nothing here renders.
 
 pub mod component_fields;
+mod artifacts;
 mod host;
 mod net;
 pub mod releases;
@@ -11,6 +12,7 @@ mod version;
 
 use std::collections::BTreeMap;
 
+pub use artifacts::{Artifacts, Binary, Carried, Deb};
 pub use host::{
     FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
 };
