@@ -26,11 +26,11 @@ PACKAGES=''     # the folder with what travels beside the tarballs
 
 # What hosts need of it, each file checked once.
 check_packages() {
-    local fqdn sha size file sum
+    local fqdn sha file sum
     local -A seen=()
     if [[ ! -f $HERE/packages.tsv ]]; then return 0; fi
     for PACKAGES in "$FROM/packages" "$FROM/../packages"; do if [[ -d $PACKAGES ]]; then break; fi; done
-    while IFS=$'\t' read -r fqdn sha size file; do
+    while IFS=$'\t' read -r fqdn sha _ file; do
         if [[ $fqdn == '#'* || -n ${seen[$file]-} ]] || ! is_chosen "$fqdn"; then continue; fi
         seen[$file]=yes
         [[ $file =~ ^[A-Za-z0-9][A-Za-z0-9._+~:=@-]*$ && $sha =~ ^[0-9a-f]{64}$ ]] || finish 1 "packages.tsv: '$file' is no line of khagen's"
@@ -54,7 +54,7 @@ send_packages() {
     if [[ -z $PACKAGES ]]; then return 0; fi
     sums=$(awk -F '\t' -v fqdn="$fqdn" '$1 == fqdn { print $2 "  " $4 }' "$HERE/packages.tsv")
     if [[ -z $sums ]]; then return 0; fi
-    script="set -eu; umask 077; mkdir -p $INCOMING/packages; cd $INCOMING/packages; rm -rf .new; cat >.wanted; for f in *; do if test -e \"\$f\" && ! grep -q -F -e \"  \$f\" .wanted; then rm -f -- \"\$f\"; fi; done; sha256sum -c .wanted 2>/dev/null | sed -n \"s/: OK\$//p\"; rm -f .wanted"
+    script="set -eu; umask 077; mkdir -p $INCOMING/packages; cd $INCOMING/packages; rm -rf .new; cat >.wanted; for f in *; do if test -e \"\$f\" && ! grep -q -F -e \"  \$f\" .wanted; then rm -f -- \"\$f\"; fi; done; LC_ALL=C sha256sum -c .wanted 2>/dev/null | sed -n \"s/: OK\$//p\"; rm -f .wanted"
     if [[ -n $DRY ]]; then
         result "# to $fqdn, into $INCOMING/packages, what it has not: $(cut -c 67- <<<"$sums" | tr '\n' ' ')"
         return 0

@@ -171,3 +171,34 @@ case_packages_killed() {
     code 1 "$BOX/b/install.sh"
     [[ ! -e /usr/local/bin/kh-etcd ]] || die "the program stayed"
 }
+
+case_packages_are_distributed() {
+    operator
+    local in=/var/lib/khagen/incoming/packages one two
+    mkdir "$BOX/built/packages"
+    echo one >"$BOX/built/packages/1234-one_1:1.0~x+b.deb"
+    echo two >"$BOX/built/packages/5678-two"
+    one=$(sha256sum <"$BOX/built/packages/1234-one_1:1.0~x+b.deb") two=$(sha256sum <"$BOX/built/packages/5678-two")
+    {
+        printf '# fqdn\tsha256\tsize\tfile in packages/\n'
+        printf 'k8setcd1.isociel.com\t%s\t4\t1234-one_1:1.0~x+b.deb\n' "${one%% *}"
+        printf 'k8setcd1.isociel.com\t%s\t4\t5678-two\nk8smaster1.isociel.com\t%s\t4\t5678-two\n' "${two%% *}" "${two%% *}"
+    } >"$OP/packages.tsv"
+    code 2 "$OP/distribute.sh" --dry-run; says 'to k8setcd1.isociel.com, .*5678-two'
+    code 0 "$OP/distribute.sh" --host k8setcd1; says '2 packages and programs sent'
+    [[ $(<"$in/1234-one_1:1.0~x+b.deb") == one && $(<"$in/5678-two") == two && ! -e $in/.new ]] || die "not there"
+    # what is there is not sent again; what was damaged is, and what nobody asks for goes
+    code 0 "$OP/distribute.sh" --host k8setcd1
+    ! grep 'programs sent' "$BOX/err" || die "sent again"
+    echo damaged >"$in/5678-two"; touch "$in/0000-old"
+    code 0 "$OP/distribute.sh" --host k8setcd1; says '1 packages and programs sent'
+    [[ $(<"$in/5678-two") == two && ! -e $in/0000-old ]] || die "not mended"
+    code 0 "$OP/distribute.sh" --host k8sworker1
+    # missing and damaged here: before anything is sent
+    : >"$BOX/calls"
+    echo other >"$BOX/built/packages/5678-two"
+    code 4 "$OP/distribute.sh" --host k8smaster1; says '5678-two is not the one'
+    rm "$BOX/built/packages/5678-two"
+    code 6 "$OP/distribute.sh" --host k8smaster1; says '5678-two is missing'
+    ! grep '^ssh ' "$BOX/calls" || die "a host was spoken to"
+}
