@@ -12,6 +12,7 @@ pub mod content;
 pub mod diag;
 pub mod diff;
 pub mod env;
+pub mod export;
 pub mod fs;
 pub mod ledger;
 pub mod load;

@@ -71,7 +71,7 @@ pub fn verify(path: &Path, against: Option<&Opened>) -> Result<Verified, Snapsho
 }
 
 /// The outputs at a path: itself, or each of its folders.
-fn outputs(path: &Path) -> Vec<(String, PathBuf)> {
+pub fn outputs(path: &Path) -> Vec<(String, PathBuf)> {
     let is_output = |dir: &Path| dir.join(BUILD_JSON).exists() || dir.join("bundles").is_dir();
     if is_output(path) {
         return vec![(String::new(), path.to_owned())];
