@@ -189,16 +189,19 @@ pub struct Export {
 }
 
 const EXPORT_HELP: &str = "\
-The medium may be FAT: files get names that it takes, modes are kept in a list, and what is larger than a part is
-split. Everything is read again from the medium before the list is written. Until then the medium holds what it held
-before; an export that was cut off is gone on with by the next. The bundles hold private keys, and so does the medium.
+The medium may be FAT: files get names that it takes, modes are kept in a list, what is larger
+than a part is split. Everything is read again from the medium before the list is written; until
+then the medium holds what it held before. What was cut off is gone on with by the next export.
+The bundles hold private keys, and so does the medium.
 
-There, import.sh of the medium checks all of it, joins it, and makes a folder with the right modes:
+There, import.sh checks all of it, joins it, and makes a folder with the right modes; the medium
+may be read-only and noexec:
   khagen export /media/stick/khagen
-  sh /media/stick/khagen/import.sh ~/bundles     (where the hosts are; the medium may be read-only and noexec)
+  sh /media/stick/khagen/import.sh ~/bundles
 
-Exit codes: 0 done, or all there already · 1 error · 2 a dry run found something to write · 4 the output or the medium
-is damaged · 6 no output, no room, or a folder with something else in it · 64 usage";
+Exit codes: 0 done, or all there already · 1 error · 2 changes present (dry run) ·
+4 the output or the medium is damaged · 6 no output, no room, or something else in the folder ·
+64 usage";
 
 /// Arguments of `khagen explain`.
 #[derive(Debug, clap::Args)]

@@ -58,7 +58,7 @@ pub struct Target<'a> {
 /// What was asked for at one place.
 enum Wish {
     Package(Span),
-    Binary { at: Span, member: Option<String>, path: String, mode: u32, effect: Option<crate::model::FileEffect> },
+    Binary { at: Span, place: String, member: Option<String>, path: String, mode: u32, effect: Option<crate::model::FileEffect> },
 }
 
 /// A source after reading.
@@ -117,7 +117,7 @@ impl ArtifactSets {
                 None => None,
             };
             if let Some(fault) = fault
-                && reported.insert((*at, fault.message.clone()))
+                && reported.insert(fault.message.clone())
             {
                 report.push(finding(fault, *at));
             }
@@ -160,7 +160,7 @@ impl ArtifactSets {
                 };
                 set.debs.push((Arc::new(deb), Arc::new(control.clone()), *at));
             }
-            Wish::Binary { at, member, path, mode, effect } => {
+            Wish::Binary { at, place, member, path, mode, effect } => {
                 let digested = match member {
                     None => &source.whole,
                     Some(member) => match source.members.get(member) {
@@ -180,6 +180,7 @@ impl ArtifactSets {
                     path: path.clone(),
                     mode: *mode,
                     effect: effect.clone(),
+                    place: place.clone(),
                 };
                 set.binaries.push((Arc::new(binary), digested.machine, *at));
             }
@@ -234,7 +235,10 @@ impl ArtifactSets {
             }
             for one in &set.binaries {
                 let first = *binaries.entry(&one.0.path).or_insert(one);
-                if *first.0 != *one.0 {
+                let same = |a: &Binary, b: &Binary| {
+                    (&a.carried.sha256, a.mode, &a.effect) == (&b.carried.sha256, b.mode, &b.effect)
+                };
+                if !same(&first.0, &one.0) {
                     let what = format!("{} would get two programs at {}", host.name, one.0.path);
                     self.twice(what, one.2, first.2, report);
                 }
@@ -344,7 +348,7 @@ fn collect(
         wishes.extend(found.into_iter().map(|name| (set.to_owned(), name, Wish::Package(item.span))));
     }
     let binary_keys = schema::find(keys, "binaries").and_then(Key::keys).unwrap_or_default();
-    for item in view.items("binaries") {
+    for (number, item) in view.items("binaries").iter().enumerate() {
         if !matches!(item.value, Value::Map(_)) {
             continue;
         }
@@ -355,6 +359,7 @@ fn collect(
         let at = view.node("source").map_or(item.span, |n| n.span);
         let wish = Wish::Binary {
             at,
+            place: format!("artifacts.{set}.binaries.{number}"),
             member: view.written("member", names::artifact),
             path,
             mode: view.read("mode", quantity::mode).unwrap_or(0o755),
@@ -425,7 +430,7 @@ fn is_listed(name: &str, found: &Digested, sums: &BTreeMap<String, String>) -> R
             message: format!("`artifacts/{SUMS}` has no digest of `{name}`"),
             reason: "the list is what is reviewed and what the hosts check; the files themselves need not be in git".to_owned(),
             help: format!(
-                "compare the digest with the one its publisher gives, then add this line to `artifacts/{SUMS}`:\n{}  {name}",
+                "compare the digest with the one its publisher gives, then add this line to `artifacts/{SUMS}`: {}  {name}",
                 found.sha256
             ),
         }),

@@ -379,9 +379,11 @@ impl<'a> Hosts<'a> {
         let keys = schema::find(HOST, "files").and_then(schema::Key::keys).unwrap_or_default();
         let mut files: Vec<UserFile> = items(list)
             .iter()
-            .filter_map(|item| {
+            .enumerate()
+            .filter_map(|(nth, item)| {
                 let view = View::new(Some(item), keys);
                 Some(UserFile {
+                    nth,
                     path: view.read("path", names::path)?,
                     content: self.files.at(view.node("source")?.span)?,
                     mode: view.read("mode", quantity::mode).unwrap_or(0o600),

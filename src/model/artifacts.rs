@@ -38,6 +38,8 @@ pub struct Binary {
     pub mode: u32,
     /// What a change means.
     pub effect: Option<FileEffect>,
+    /// The inventory's path of the entry that names it, for pointing at it: `artifacts.etcd.binaries.0`.
+    pub place: String,
 }
 
 /// Bytes that travel beside the bundles, once however many hosts need them.

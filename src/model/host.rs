@@ -190,6 +190,8 @@ pub struct UserFile {
     pub owner: String,
     /// Group name.
     pub group: String,
+    /// Its place in the list that names it, for pointing at it.
+    pub nth: usize,
     /// What a change means: the unit to reload or restart, if any.
     pub effect: Option<FileEffect>,
     /// The latest layer that named it.
