@@ -53,12 +53,23 @@ fn artifacts_travel_beside_the_bundles() {
     let bare: Vec<&str> = names.iter().filter_map(|n| Some(n.split_once('-')?.1)).collect();
     assert_eq!(bare, ["etcd", "kubelet_1:1.36.5-1.1_amd64.deb", "tool"]);
     // Every digest agrees, and no bundle holds the bytes.
-    let sums = Command::new("sha256sum").args(["--quiet", "-c", "SHA256SUMS"]).current_dir(&out).status().expect("sums");
+    let sums = Command::new("sha256sum")
+        .args(["--quiet", "-c", "SHA256SUMS"])
+        .current_dir(&out)
+        .status()
+        .expect("sums");
     assert!(sums.success());
     let bundle = built.bundle("k8sworker1.isociel.com");
     let manifest = text(&bundle["MANIFEST.json"].bytes);
-    assert!(manifest.contains("\"package\": \"kubelet\", \"version\": \"1:1.36.5-1.1\", \"architecture\": \"amd64\""), "{manifest}");
-    assert!(manifest.contains("{\"path\": \"/usr/local/bin/tool\", \"mode\": \"0755\", \"from\": \"tool\""), "{manifest}");
+    assert!(
+        manifest
+            .contains("\"package\": \"kubelet\", \"version\": \"1:1.36.5-1.1\", \"architecture\": \"amd64\""),
+        "{manifest}"
+    );
+    assert!(
+        manifest.contains("{\"path\": \"/usr/local/bin/tool\", \"mode\": \"0755\", \"from\": \"tool\""),
+        "{manifest}"
+    );
     assert!(!manifest.contains("/usr/local/bin/etcd"), "{manifest}");
     let etcd = built.bundle("k8setcd1.isociel.com");
     let head = text(&etcd["MANIFEST.json"].bytes);
@@ -88,7 +99,10 @@ fn artifacts_travel_beside_the_bundles() {
     let diff = khagen().arg("diff").arg(&former).arg(&out).arg("-v").output().expect("khagen");
     let said = text(&diff.stdout);
     assert_eq!(code(&diff), 2, "{said}");
-    assert!(said.contains("binaries[/usr/local/bin/etcd].sha256") && said.contains("restart etcd.service"), "{said}");
+    assert!(
+        said.contains("binaries[/usr/local/bin/etcd].sha256") && said.contains("restart etcd.service"),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(out.join("packages")).expect("packages").count(), 3, "the former program goes");
 }
 
@@ -123,7 +137,8 @@ fn old_or_new_whenever_it_is_killed() {
     support::copy_tree(&built.out(), &former);
     // Another generation of every bundle.
     let list = built.inventory().join("cluster.yaml");
-    let changed = fs::read_to_string(&list).expect("cluster.yaml").replace("k8sapi.isociel.com", "k8sapi2.isociel.com");
+    let changed =
+        fs::read_to_string(&list).expect("cluster.yaml").replace("k8sapi.isociel.com", "k8sapi2.isociel.com");
     fs::write(&list, changed).expect("write");
     built.build();
     let is = |out: &Path, taken: &Path| {
@@ -135,7 +150,16 @@ fn old_or_new_whenever_it_is_killed() {
             let _ = fs::remove_dir_all(&stick);
             support::copy_tree(&first, &stick);
             let run = Command::new("strace")
-                .args(["-qq", "-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &format!("inject={call}:signal=KILL:when={n}")])
+                .args([
+                    "-qq",
+                    "-f",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    &format!("trace={call}"),
+                    "-e",
+                    &format!("inject={call}:signal=KILL:when={n}"),
+                ])
                 .arg(env!("CARGO_BIN_EXE_khagen"))
                 .arg("export")
                 .arg(&stick)
@@ -161,7 +185,10 @@ fn old_or_new_whenever_it_is_killed() {
             assert_eq!(code(&again), 0, "{call} {n}: {}", text(&again.stderr));
             let imported = import(&stick, &taken);
             assert!(code(&imported) == 0 && is(&built.out(), &taken), "{call} {n}: not converged");
-            let left = Command::new("find").arg(&stick).args(["-name", "*.tmp", "-o", "-name", "UNFINISHED*"]).output();
+            let left = Command::new("find")
+                .arg(&stick)
+                .args(["-name", "*.tmp", "-o", "-name", "UNFINISHED*"])
+                .output();
             assert_eq!(text(&left.expect("find").stdout), "");
         }
     }
@@ -198,7 +225,8 @@ fn what_is_refused() {
     let said = export(&built, &one, &["--host", "nobody"]);
     assert!(code(&said) == 64 && text(&said.stderr).contains("nobody"), "{}", text(&said.stderr));
     // An output that is none, or damaged: by name, and the medium stays as it was.
-    let said = khagen().arg("export").arg(&one).arg("--from").arg(dir.path().join("no")).output().expect("khagen");
+    let said =
+        khagen().arg("export").arg(&one).arg("--from").arg(dir.path().join("no")).output().expect("khagen");
     assert_eq!(code(&said), 6);
     let tarball = built.out().join("bundles/k8sworker1.isociel.com.tar.gz");
     let mut bytes = fs::read(&tarball).expect("read");
@@ -206,11 +234,16 @@ fn what_is_refused() {
     bytes[middle] ^= 1;
     fs::write(&tarball, bytes).expect("write");
     let said = export(&built, &dir.path().join("fresh"), &[]);
-    assert!(code(&said) == 4 && text(&said.stderr).contains("k8sworker1.isociel.com.tar.gz"), "{}", text(&said.stderr));
+    assert!(
+        code(&said) == 4 && text(&said.stderr).contains("k8sworker1.isociel.com.tar.gz"),
+        "{}",
+        text(&said.stderr)
+    );
     let _ = fs::remove_dir_all(&taken);
     assert_eq!(code(&import(&one, &taken)), 0);
     // A part that the medium lost a bit of is written anew by the next export, which says where.
-    let part = fs::read_dir(foreign.join("packages")).expect("packages").next().expect("one").expect("entry").path();
+    let part =
+        fs::read_dir(foreign.join("packages")).expect("packages").next().expect("one").expect("entry").path();
     let mut bytes = fs::read(&part).expect("read");
     bytes[0] ^= 1;
     fs::write(&part, bytes).expect("write");
@@ -223,4 +256,54 @@ fn what_is_refused() {
     assert_eq!(code(&export(&built, &foreign, &[])), 0);
     let _ = fs::remove_dir_all(&taken);
     assert_eq!(code(&import(&foreign, &taken)), 0);
+}
+
+/// The table that a check has before anything is rendered, against what is rendered.
+#[test]
+fn the_table_of_paths_is_what_bundles_hold() {
+    use std::collections::BTreeSet;
+    for name in ["inventory", "compact", "dual-stack"] {
+        let built = support::built(name);
+        let (mut sources, mut report) = (khagen::source::Sources::new(), khagen::diag::Report::new());
+        let loaded = khagen::load::load(&built.inventory(), &mut sources, &mut report);
+        let today = time::Date::from_calendar_date(2026, time::Month::November, 22).expect("a date");
+        let inventory = khagen::check::check(&loaded, &sources, today, &mut report).expect("an inventory");
+        let mut written: BTreeSet<String> = BTreeSet::new();
+        let mut tabled: BTreeSet<String> = BTreeSet::new();
+        for cluster in &inventory.clusters {
+            for host in &cluster.hosts {
+                let own: BTreeSet<String> = khagen::plan::paths::of_host(cluster, host).into_iter().collect();
+                let users: BTreeSet<&str> = host.files.iter().map(|f| f.path.as_str()).collect();
+                let found = built.bundle(&host.fqdn);
+                let found =
+                    found.iter().filter(|(_, e)| !e.folder).filter_map(|(path, _)| path.strip_prefix("root"));
+                for path in found.filter(|p| !users.contains(p)) {
+                    assert!(own.contains(path), "{name}: {}: {path} is not in the table", host.fqdn);
+                    written.insert(path.to_owned());
+                }
+                tabled.extend(own);
+            }
+        }
+        // What a setting of this inventory turns off.
+        let off =
+            ["/etc/sysctl.d/95-khagen-user.conf", "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml"];
+        let more: Vec<&String> = tabled.difference(&written).filter(|p| !off.contains(&p.as_str())).collect();
+        assert!(more.is_empty(), "{name}: nobody writes {more:?}");
+    }
+}
+
+#[test]
+fn the_import_script_is_plain_sh() {
+    let script = root().join("templates/scripts/import.sh");
+    let said = fs::read_to_string(&script).expect("read");
+    assert!(said.starts_with("#!/bin/sh\n") && !said.contains("shellcheck disable"));
+    // Every way out is finish; awk programs may end as they like.
+    let exits = said
+        .lines()
+        .filter(|l| l.trim_start().starts_with("exit ") || l.contains("; exit ") || l.contains("then exit "));
+    assert_eq!(exits.count(), 2, "finish, and the trap");
+    if can("shellcheck of import.sh", &[Need::Program("shellcheck")]) {
+        let out = Command::new("shellcheck").arg(&script).output().expect("shellcheck");
+        assert!(out.status.success(), "{}", text(&out.stdout));
+    }
 }

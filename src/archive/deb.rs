@@ -106,11 +106,8 @@ fn parse(text: &str) -> Result<Control, String> {
 /// The names in a list of relations: `a (>= 1) | b:any, c`.
 fn names(list: &str) -> impl Iterator<Item = String> {
     list.split([',', '|']).filter_map(|one| {
-        let name: String = one
-            .trim()
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || "+-.".contains(*c))
-            .collect();
+        let name: String =
+            one.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || "+-.".contains(*c)).collect();
         (!name.is_empty()).then_some(name)
     })
 }

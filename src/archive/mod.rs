@@ -75,7 +75,8 @@ fn machine(head: &[u8]) -> Option<&'static str> {
 pub fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
-    let file = File::options().read(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(path)?;
+    let file =
+        File::options().read(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("is not a regular file"));
     }
@@ -95,7 +96,8 @@ pub fn unpacked<'a>(from: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
         let reader = lzma_rust2::XzReader::new_mem_limit(from, true, MAX_WINDOW >> 10);
         Ok(Box::new(reader.take(MAX_UNPACKED)))
     } else if head.starts_with(b"\x28\xb5\x2f\xfd") {
-        let reader = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(from, u64::from(MAX_WINDOW));
+        let reader =
+            ruzstd::decoding::StreamingDecoder::new_with_max_window_size(from, u64::from(MAX_WINDOW));
         Ok(Box::new(reader.map_err(io::Error::other)?.take(MAX_UNPACKED)))
     } else {
         Ok(Box::new(from))

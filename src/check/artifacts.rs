@@ -58,7 +58,14 @@ pub struct Target<'a> {
 /// What was asked for at one place.
 enum Wish {
     Package(Span),
-    Binary { at: Span, place: String, member: Option<String>, path: String, mode: u32, effect: Option<crate::model::FileEffect> },
+    Binary {
+        at: Span,
+        place: String,
+        member: Option<String>,
+        path: String,
+        mode: u32,
+        effect: Option<crate::model::FileEffect>,
+    },
 }
 
 /// A source after reading.
@@ -99,20 +106,20 @@ impl ArtifactSets {
                 wanted.insert(member.clone());
             }
         }
-        let read: Vec<(&str, Result<Source, Fault>)> =
-            members.into_par_iter().map(|(source, wanted)| (source, look(&folder, source, &wanted))).collect();
+        let read: Vec<(&str, Result<Source, Fault>)> = members
+            .into_par_iter()
+            .map(|(source, wanted)| (source, look(&folder, source, &wanted)))
+            .collect();
         let read: HashMap<&str, Result<Source, Fault>> = read.into_iter().collect();
         let mut found = ArtifactSets::default();
         let mut reported = HashSet::new();
         for (set, name, wish) in &wishes {
             let (Wish::Package(at) | Wish::Binary { at, .. }) = wish;
             let fault = match read.get(name.as_str()) {
-                Some(Ok(source)) => {
-                    match is_listed(name, &source.whole, &sums) {
-                        Ok(()) => found.add(set, &folder, name, source, wish).err(),
-                        Err(fault) => Some(fault),
-                    }
-                }
+                Some(Ok(source)) => match is_listed(name, &source.whole, &sums) {
+                    Ok(()) => found.add(set, &folder, name, source, wish).err(),
+                    Err(fault) => Some(fault),
+                },
                 Some(Err(fault)) => Some(fault.clone()),
                 None => None,
             };
@@ -146,7 +153,9 @@ impl ArtifactSets {
             Wish::Package(at) => {
                 let control = match &source.control {
                     Some(Ok(control)) => control,
-                    Some(Err(what)) => return Err(unusable(name, what, "fetch the package again, or name another file")),
+                    Some(Err(what)) => {
+                        return Err(unusable(name, what, "fetch the package again, or name another file"));
+                    }
                     None => {
                         let help = "name a file that ends in .deb; a program goes under `binaries`";
                         return Err(unusable(name, "is no Debian package", help));
@@ -194,7 +203,8 @@ impl ArtifactSets {
             let entries = node.and_then(|n| n.get(kind)).map(|e| e.value.entries()).unwrap_or_default();
             for entry in entries.iter().filter(|e| !known.contains(&e.key.value.as_str())) {
                 let name = &entry.key.value;
-                let (one, code) = if kind == "groups" { ("group", Code::UnknownGroup) } else { ("host", Code::UnknownKey) };
+                let (one, code) =
+                    if kind == "groups" { ("group", Code::UnknownGroup) } else { ("host", Code::UnknownKey) };
                 let help = match nearest(name, known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "remove it".to_owned(),
@@ -284,7 +294,11 @@ impl ArtifactSets {
             if !self.once(*at, said_at) {
                 continue;
             }
-            let also = if host.arch.is_some() { "the host's architecture" } else { "another architecture for the same host" };
+            let also = if host.arch.is_some() {
+                "the host's architecture"
+            } else {
+                "another architecture for the same host"
+            };
             report.push(
                 Diagnostic::error(
                     Code::ArtifactArchitecture,
@@ -333,7 +347,8 @@ fn collect(
 ) {
     let view = View::new(Some(node), keys);
     for item in view.items("packages") {
-        let Some(text) = text_of(item, true).filter(|t| names::artifact(t.trim_end_matches('/')).is_ok()) else {
+        let Some(text) = text_of(item, true).filter(|t| names::artifact(t.trim_end_matches('/')).is_ok())
+        else {
             continue;
         };
         let Some(below) = text.strip_suffix('/') else {
@@ -342,7 +357,8 @@ fn collect(
         };
         let found = packages_in(folder, below, sums);
         if found.is_empty() {
-            let help = format!("put packages (*.deb) into `{}`, or remove the entry", folder.join(below).display());
+            let help =
+                format!("put packages (*.deb) into `{}`, or remove the entry", folder.join(below).display());
             report.push(finding(unusable(&text, "holds no packages", &help), item.span));
         }
         wishes.extend(found.into_iter().map(|name| (set.to_owned(), name, Wish::Package(item.span))));
@@ -353,7 +369,9 @@ fn collect(
             continue;
         }
         let view = View::new(Some(item), binary_keys);
-        let (Some(path), Some(source)) = (view.read("path", names::path), view.written("source", names::artifact)) else {
+        let (Some(path), Some(source)) =
+            (view.read("path", names::path), view.written("source", names::artifact))
+        else {
             continue;
         };
         let at = view.node("source").map_or(item.span, |n| n.span);
@@ -372,9 +390,11 @@ fn collect(
 /// The packages of a folder: those that lie there, and those that the list of digests has, so that none is missed.
 fn packages_in(folder: &Path, below: &str, sums: &BTreeMap<String, String>) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().filter_map(Result::ok);
-    let there = entries.filter_map(|e| e.file_name().into_string().ok()).map(|name| format!("{below}/{name}"));
-    let is_inside =
-        |name: &str| name.strip_prefix(below).and_then(|n| n.strip_prefix('/')).is_some_and(|n| !n.contains('/'));
+    let there =
+        entries.filter_map(|e| e.file_name().into_string().ok()).map(|name| format!("{below}/{name}"));
+    let is_inside = |name: &str| {
+        name.strip_prefix(below).and_then(|n| n.strip_prefix('/')).is_some_and(|n| !n.contains('/'))
+    };
     let listed = sums.keys().filter(|name| is_inside(name)).cloned();
     there.chain(listed).filter(|name| name.ends_with(".deb")).collect()
 }
@@ -400,7 +420,11 @@ fn look(folder: &Path, name: &str, members: &BTreeSet<String>) -> Result<Source,
     let inside: PathBuf = folder.canonicalize().map_err(unreadable)?;
     let path = folder.join(name).canonicalize().map_err(unreadable)?;
     if !path.starts_with(&inside) {
-        return Err(unusable(name, "leads out of `artifacts/`", "put the file itself there instead of a link"));
+        return Err(unusable(
+            name,
+            "leads out of `artifacts/`",
+            "put the file itself there instead of a link",
+        ));
     }
     if !path.is_file() {
         return Err(unusable(name, "is not a regular file", "name a file, not a folder, pipe or device"));
@@ -461,10 +485,13 @@ fn sums(folder: &Path, at: Span, report: &mut Report) -> BTreeMap<String, String
             },
         };
         report.push(
-            Diagnostic::error(Code::ArtifactNoDigest, format!("`artifacts/{SUMS}`, line {}: {wrong}", number + 1))
-                .at(at, "")
-                .reason("the list is what is reviewed and what the hosts check")
-                .help("write it with `cd artifacts && sha256sum FILE... >SHA256SUMS`"),
+            Diagnostic::error(
+                Code::ArtifactNoDigest,
+                format!("`artifacts/{SUMS}`, line {}: {wrong}", number + 1),
+            )
+            .at(at, "")
+            .reason("the list is what is reviewed and what the hosts check")
+            .help("write it with `cd artifacts && sha256sum FILE... >SHA256SUMS`"),
         );
     }
     sums

@@ -16,6 +16,7 @@ use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
 use crate::model::{
     Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
+    Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Role, Ssh, Taint, UserFile,
 };
 use crate::schema::{self, HOST};
 use crate::source::Span;
@@ -211,7 +212,8 @@ impl<'a> Hosts<'a> {
     /// Entries of `artifacts` that name a group or host that is not there.
     pub fn judge_artifacts(&self, node: Option<&Node>, list: &[Node], report: &mut Report) {
         let groups: Vec<&str> = self.layers.groups.keys().copied().collect();
-        let names: Vec<String> = list.iter().enumerate().map(|(number, node)| host_name(node, number).0).collect();
+        let names: Vec<String> =
+            list.iter().enumerate().map(|(number, node)| host_name(node, number).0).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.artifacts.judge_names(node, &groups, &names, report);
     }

@@ -159,7 +159,8 @@ pub fn export(
     done.removed = known.keys().filter(|name| !names.contains(*name)).count();
     done.changed = done.written > 0 || done.removed > 0;
     if done.written > 0 && free < need {
-        let former = former.iter().flatten().filter(|p| !names.contains(p.name.as_str())).map(|p| p.size).sum();
+        let former =
+            former.iter().flatten().filter(|p| !names.contains(p.name.as_str())).map(|p| p.size).sum();
         return Err(ExportError::Room { dir: dir.to_owned(), free, need, former });
     }
     if options.dry_run {
@@ -191,7 +192,10 @@ pub fn export(
             if (size, &sha256) != (part.size, &part.sha256) {
                 // The next run writes it again instead of trusting its length.
                 fs::remove_file(&path)?;
-                return Err(bad(format!("its SHA-256 is {sha256}, of {} it should be {}", item.path, part.sha256)));
+                return Err(bad(format!(
+                    "its SHA-256 is {sha256}, of {} it should be {}",
+                    item.path, part.sha256
+                )));
             }
             passed += part.size;
             progress(passed, all);
@@ -250,7 +254,11 @@ fn former(dir: &Path) -> Result<Option<Vec<Part>>, ExportError> {
 /// Whether a name of a list lies in one of our folders: the list stood on a medium that anybody may have written.
 fn is_below(name: &str) -> bool {
     name.split_once('/').is_some_and(|(folder, file)| {
-        FOLDERS.contains(&folder) && !file.is_empty() && !file.contains(['/', '\\']) && file != ".." && file != "."
+        FOLDERS.contains(&folder)
+            && !file.is_empty()
+            && !file.contains(['/', '\\'])
+            && file != ".."
+            && file != "."
     })
 }
 
@@ -297,7 +305,8 @@ fn write(
             let got = io::copy(&mut rest, &mut copied).map_err(unreadable)?;
             (got, hex(&hash.finalize()))
         } else {
-            let aside = path.with_file_name(format!("{}.tmp", path.file_name().unwrap_or_default().to_string_lossy()));
+            let aside = path
+                .with_file_name(format!("{}.tmp", path.file_name().unwrap_or_default().to_string_lossy()));
             let found = medium::write_part(&mut from, *size, &aside, |bytes| {
                 whole.update(bytes);
                 passed += bytes.len() as u64;

@@ -212,7 +212,8 @@ impl Output {
                 Err(_) if is_mount_point(&self.dir) => {
                     copy_tree(&self.stage, &self.dir.join(WORK).join("stage"))?;
                     let puts: BTreeSet<&str> = self.puts.iter().map(String::as_str).collect();
-                    let stale = ["review", "bundles", "packages"].into_iter().flat_map(|below| self.list(below));
+                    let stale =
+                        ["review", "bundles", "packages"].into_iter().flat_map(|below| self.list(below));
                     let removes: BTreeSet<String> = stale.filter(|p| !puts.contains(p.as_str())).collect();
                     carry_out(&self.dir, &self.puts, &removes, sync)?;
                     fs::remove_tree(&self.stage)?;

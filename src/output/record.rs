@@ -94,7 +94,9 @@ impl BuildRecord {
         let packages: Vec<String> = self
             .packages
             .iter()
-            .map(|(name, p)| format!("{}: {{\"sha256\": \"{}\", \"size\": {}}}", quote(name), p.sha256, p.size))
+            .map(|(name, p)| {
+                format!("{}: {{\"sha256\": \"{}\", \"size\": {}}}", quote(name), p.sha256, p.size)
+            })
             .collect();
         if !packages.is_empty() {
             out.push_str(&format!(",\n\"packages\": {{\n{}\n}}", packages.join(",\n")));

@@ -7,11 +7,14 @@ use std::io;
 use super::BuildError;
 use crate::archive;
 use crate::model::{Carried, Cluster};
-use crate::output::record::PackageRecord;
 use crate::output::Output;
+use crate::output::record::PackageRecord;
 
 /// Stages what the output lacks, removes what no host needs any more, and returns what there is then.
-pub(super) fn write(cluster: &Cluster, output: &mut Output) -> Result<BTreeMap<String, PackageRecord>, BuildError> {
+pub(super) fn write(
+    cluster: &Cluster,
+    output: &mut Output,
+) -> Result<BTreeMap<String, PackageRecord>, BuildError> {
     let mut wanted: BTreeMap<&str, &Carried> = BTreeMap::new();
     for carried in cluster.hosts.iter().flat_map(|h| h.artifacts.carried()) {
         wanted.entry(&carried.file).or_insert(carried);

@@ -7,7 +7,8 @@ use crate::model::{Cluster, Host, LoadBalancerMode, PeerCa, Role};
 /// Every path that khagen may write on a host by its roles and the cluster's settings. Conditions that only the ledger
 /// knows (who runs `kubeadm init`), or that a small change of the inventory would turn, are taken as met.
 pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
-    let mut paths: Vec<String> = vec!["/etc/hosts".to_owned(), "/etc/sysctl.d/95-khagen-user.conf".to_owned()];
+    let mut paths: Vec<String> =
+        vec!["/etc/hosts".to_owned(), "/etc/sysctl.d/95-khagen-user.conf".to_owned()];
     let mut add = |list: &[&str]| paths.extend(list.iter().map(|p| (*p).to_owned()));
     if host.has(Role::Etcd) {
         add(&[
@@ -58,10 +59,21 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
     }
     if host.has(Role::ControlPlane) {
         add(&["/etc/kubernetes/kubeadm-cluster.yaml", "/etc/kubernetes/kubeadm-node.yaml"]);
-        for name in ["ca", "front-proxy-ca", "apiserver", "apiserver-kubelet-client", "front-proxy-client", "apiserver-etcd-client"] {
+        for name in [
+            "ca",
+            "front-proxy-ca",
+            "apiserver",
+            "apiserver-kubelet-client",
+            "front-proxy-client",
+            "apiserver-etcd-client",
+        ] {
             add(&[&format!("/etc/kubernetes/pki/{name}.crt"), &format!("/etc/kubernetes/pki/{name}.key")]);
         }
-        add(&["/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/sa.pub", "/etc/kubernetes/pki/etcd/etcd-ca.crt"]);
+        add(&[
+            "/etc/kubernetes/pki/sa.key",
+            "/etc/kubernetes/pki/sa.pub",
+            "/etc/kubernetes/pki/etcd/etcd-ca.crt",
+        ]);
         for name in ["admin", "super-admin", "controller-manager", "scheduler"] {
             add(&[&format!("/etc/kubernetes/{name}.conf")]);
         }

@@ -63,7 +63,8 @@ pub fn needs(cluster: &Cluster, host: &Host) -> Needs {
         kubernetes(cluster, host, &mut needs);
     }
     let of_files = host.files.iter().filter_map(|f| Some((f.path.as_str(), f.effect.as_ref()?)));
-    let of_programs = host.artifacts.binaries.iter().filter_map(|b| Some((b.path.as_str(), b.effect.as_ref()?)));
+    let of_programs =
+        host.artifacts.binaries.iter().filter_map(|b| Some((b.path.as_str(), b.effect.as_ref()?)));
     for (path, effect) in of_files.chain(of_programs) {
         let unit = match needs.units.iter_mut().find(|u| u.unit == effect.unit) {
             Some(unit) => unit,

@@ -42,10 +42,6 @@ pub(super) static KEYS: &[Key] = &[
     key("load-balancer", SET, "What balancers get."),
     key("control-plane", SET, "What control planes get."),
     key("worker", SET, "What workers get."),
-    key(
-        "groups",
-        Kind::Each { key: Format::Label, value: &SET },
-        "What the hosts of a group get.",
-    ),
+    key("groups", Kind::Each { key: Format::Label, value: &SET }, "What the hosts of a group get."),
     key("hosts", Kind::Each { key: Format::Label, value: &SET }, "What single hosts get, by short name."),
 ];

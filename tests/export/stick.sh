@@ -81,7 +81,7 @@ remove
 insert ro
 mapfile -t files < <(cd "$STICK" && find bundles packages pages -type f | sort)
 mapfile -t beside < <(printf '%s\n' "${files[@]}" | grep -v '^bundles/')
-files=(FILES.txt "${files[0]}" "${files[3]}" "${beside[@]}")
+files=(FILES.txt "${files[0]}" "${beside[@]}")
 remove
 cp "$WORK/image" "$WORK/good"
 for file in "${files[@]}"; do

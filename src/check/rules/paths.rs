@@ -18,18 +18,24 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
         for own in paths::of_host(scope.cluster, host) {
             taken.insert(own, ("khagen itself writes", None));
         }
-        let files = host.files.iter().map(|f| (f.path.as_str(), path(host, &format!("files.{}.path", f.nth)), "a file of `files` has"));
+        let files = host.files.iter().map(|f| {
+            (f.path.as_str(), path(host, &format!("files.{}.path", f.nth)), "a file of `files` has")
+        });
         let programs = host.artifacts.binaries.iter();
-        let programs = programs.map(|b| (b.path.as_str(), format!("{}.path", b.place), "a program of `artifacts` has"));
+        let programs =
+            programs.map(|b| (b.path.as_str(), format!("{}.path", b.place), "a program of `artifacts` has"));
         for (wanted, place, what) in files.chain(programs) {
             let owner = taken.get_key_value(wanted).or_else(|| around(&taken, wanted));
             // Of two files in one list the decoder tells.
-            let told = |(owned, (who, _)): &(&String, &(&str, Option<String>))| *owned == wanted && *who == what;
+            let told =
+                |(owned, (who, _)): &(&String, &(&str, Option<String>))| *owned == wanted && *who == what;
             if let Some((owned, (who, owners_place))) = owner.filter(|owner| !told(owner)) {
                 let at = scope.places.at(&place);
                 let message = match owned == wanted {
                     true => format!("`{wanted}` on host `{}` is a path that {who}", host.name),
-                    false => format!("`{wanted}` on host `{}` is in the way of `{owned}`, which {who}", host.name),
+                    false => {
+                        format!("`{wanted}` on host `{}` is in the way of `{owned}`, which {who}", host.name)
+                    }
                 };
                 if said.insert((at, owned.clone())) {
                     let mut finding = Diagnostic::error(Code::PathTaken, message)

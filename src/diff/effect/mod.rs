@@ -42,7 +42,9 @@ pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
         _ => {
             found.extend(rule_for(place, what).map(effect_of));
             found.extend(units(place));
-            if let (Some(path), None) = (program(place, what), rule_for(place, what).filter(|r| r.name == "carried-programs")) {
+            if let (Some(path), None) =
+                (program(place, what), rule_for(place, what).filter(|r| r.name == "carried-programs"))
+            {
                 found.extend(units(&Place { file: path, policy: "managed", head: place.head }));
             }
         }
