@@ -96,6 +96,10 @@ $(deb_line kh-a-daemon 1.0)"
     [[ $(grep -c -F -e 'start kh-a-daemon.service' "$BOX/calls") == 1 ]] || { cat "$BOX/calls"; die "who started it?"; }
     grep -q '# of the host' /usr/sbin/policy-rc.d || die "the host's policy-rc.d is gone"
     [[ $(stat -c %a /usr/sbin/policy-rc.d) == 750 && ! -e /usr/sbin/policy-rc.d.khagen-kept ]] || die "policy-rc.d"
+    code 0 "$BOX/b/verify.sh"; says '3 packages and 1 programs as installed'
+    chmod 0700 /usr/local/bin/kh-etcd
+    code 4 /var/lib/khagen/installed/verify.sh; says 'kh-etcd is 0700 root:root, should be 0755'
+    chmod 0755 /usr/local/bin/kh-etcd
     # a second run changes nothing, also without the folder
     mv "$BOX/packages" "$BOX/elsewhere"
     stamps >"$BOX/s1"; : >"$BOX/calls"
