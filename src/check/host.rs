@@ -16,7 +16,6 @@ use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
 use crate::model::{
     Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserFile,
-    Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Role, Ssh, Taint, UserFile,
 };
 use crate::schema::{self, HOST};
 use crate::source::Span;

@@ -4,8 +4,8 @@ mod build;
 mod check;
 mod diff;
 mod explain;
-mod images;
 mod export;
+mod images;
 mod report;
 mod verify;
 

@@ -3,8 +3,8 @@
 //! Every value here has passed the checks, so later steps neither look at text nor find errors.
 //! Nothing in this module reads a file, a clock or the environment, and nothing here renders.
 
-pub mod component_fields;
 mod artifacts;
+pub mod component_fields;
 mod host;
 mod net;
 pub mod releases;
