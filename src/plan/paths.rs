@@ -57,6 +57,12 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
             "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml",
         ]);
     }
+    // Which of them a host has, and so their numbers, its roles decide.
+    for patch in &host.patches.value {
+        for number in 1..=host.patches.value.len() {
+            add(&[&format!("/etc/kubernetes/patches/{}{number:02}+{}.yaml", patch.target, patch.kind)]);
+        }
+    }
     if host.has(Role::ControlPlane) {
         add(&["/etc/kubernetes/kubeadm-cluster.yaml", "/etc/kubernetes/kubeadm-node.yaml"]);
         for name in [
