@@ -195,6 +195,14 @@ mod tests {
             ("/etc/keepalived/check-api", text(), "keepalived-scripts", Class::None),
             ("/etc/modules-load.d/khagen.conf", changed("br_netfilter"), "modules", Class::Reload),
             ("/etc/crictl.yaml", changed("timeout"), "crictl", Class::None),
+            ("MANIFEST.json", changed("binaries[/usr/local/bin/etcd].from"), "carried-programs", Class::None),
+            ("MANIFEST.json", changed("debs[kubelet].version"), "carried-package", Class::Restart),
+            (
+                "MANIFEST.json",
+                field("debs[kubelet].version", Some("a"), None),
+                "carried-package-gone",
+                Class::None,
+            ),
             (
                 "/etc/containerd/certs.d/docker.io/hosts.toml",
                 changed("server"),

@@ -467,19 +467,19 @@ pub const RULES: &[Rule] = &[
         "install.sh",
     ),
     rule(
-        "carried-package",
-        &["MANIFEST.json"],
-        &["debs*version", "+debs*sha256"],
-        Class::Restart,
-        "install.sh installs it from packages/ and restarts the units that it brings, if they run; kubelet's is left to reconfigure.sh upgrade",
-        "install.sh",
-    ),
-    rule(
         "carried-package-gone",
         &["MANIFEST.json"],
         &["-debs*"],
         Class::None,
         "what is installed stays: no script takes packages away",
+        "install.sh",
+    ),
+    rule(
+        "carried-package",
+        &["MANIFEST.json"],
+        &["debs*version", "+debs*sha256"],
+        Class::Restart,
+        "install.sh installs it from packages/ and restarts the units that it brings, if they run; kubelet's is left to reconfigure.sh upgrade",
         "install.sh",
     ),
     rule(
