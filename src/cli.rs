@@ -34,6 +34,8 @@ pub enum Command {
     Images(Images),
     /// Keep your own secrets in the store, and say to whom it is encrypted
     Secret(Secret),
+    /// Prepare a stick: copy bundles and packages to a medium, and read them again from it
+    Export(Export),
     /// Say what a finding's code means
     Explain(Explain),
 }
@@ -266,6 +268,43 @@ pub enum ListFormat {
     /// JSON
     Json,
 }
+/// Arguments of `khagen export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXPORT_HELP)]
+pub struct Export {
+    /// Folder on the medium; made if it is missing, and otherwise empty or of an earlier export
+    pub dir: PathBuf,
+    /// Output folder to carry
+    #[arg(long, value_name = "OUT", default_value = "out")]
+    pub from: PathBuf,
+    /// Carry only this bundle and what travels beside it (short name, FQDN, or `operator`); may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+    /// Say what would be written, and whether it has room; write nothing. Exit 2 if anything would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Split files into parts of this many bytes; FAT32 holds no file of 4 GiB
+    #[arg(long, value_name = "BYTES", default_value_t = 3 << 30, value_parser = clap::value_parser!(u64).range(512..))]
+    pub chunk: u64,
+    /// Print errors and the result only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+const EXPORT_HELP: &str = "\
+The medium may be FAT: files get names that it takes, modes are kept in a list, what is larger
+than a part is split. Everything is read again from the medium before the list is written; until
+then the medium holds what it held before. What was cut off is gone on with by the next export.
+The bundles hold private keys, and so does the medium.
+
+There, import.sh checks all of it, joins it, and makes a folder with the right modes; the medium
+may be read-only and noexec:
+  khagen export /media/stick/khagen
+  sh /media/stick/khagen/import.sh ~/bundles
+
+Exit codes: 0 done, or all there already · 1 error · 2 changes present (dry run) ·
+4 the output or the medium is damaged · 6 no output, no room, or something else in the folder ·
+64 usage";
 
 /// Arguments of `khagen explain`.
 #[derive(Debug, clap::Args)]

@@ -83,6 +83,18 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32, sync: Sync) -> Result<(), Fs
     Ok(())
 }
 
+/// Copies a file to a name that is not there yet, with a mode from the first moment on.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn copy(from: &Path, to: &Path, mode: u32) -> Result<(), FsError> {
+    create(to, &[], mode, Sync::Later)?;
+    let mut source = File::open(from).map_err(failed("open", from))?;
+    let mut target = OpenOptions::new().write(true).open(to).map_err(failed("open", to))?;
+    io::copy(&mut source, &mut target).map_err(failed("copy to", to))?;
+    Ok(())
+}
+
 /// Puts a file in place of whatever had its name: written aside, then renamed.
 ///
 /// # Errors

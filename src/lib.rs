@@ -4,6 +4,7 @@
 //! load (text to documents with spans), check (documents to a [`model::Inventory`]), plan (what each host gets, pure),
 //! issue (keys and certificates kept or made, with the reason), render (symbolic files, pure), pack (tarballs).
 
+pub mod archive;
 pub mod check;
 pub mod cli;
 pub mod command;
@@ -11,6 +12,7 @@ pub mod content;
 pub mod diag;
 pub mod diff;
 pub mod env;
+pub mod export;
 pub mod fs;
 pub mod ledger;
 pub mod load;

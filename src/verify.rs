@@ -11,7 +11,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::output::record::{BUILD_JSON, BuildRecord};
+use crate::archive;
+use crate::output::record::{BUILD_JSON, BuildRecord, PackageRecord};
 use crate::pack::bundle::hex;
 use crate::snapshot::tarball::{self, Checked};
 use crate::snapshot::{self, Body, Bundle, Opened, Problem, Review, Snapshot, SnapshotError};
@@ -23,6 +24,8 @@ pub struct Verified {
     pub tarballs: usize,
     /// Files in them.
     pub files: usize,
+    /// Packages and programs beside them that are whole.
+    pub packages: usize,
     /// Tarballs that were compared with a review tree.
     pub reviewed: usize,
     /// Sorted; empty when all is well.
@@ -68,7 +71,7 @@ pub fn verify(path: &Path, against: Option<&Opened>) -> Result<Verified, Snapsho
 }
 
 /// The outputs at a path: itself, or each of its folders.
-fn outputs(path: &Path) -> Vec<(String, PathBuf)> {
+pub fn outputs(path: &Path) -> Vec<(String, PathBuf)> {
     let is_output = |dir: &Path| dir.join(BUILD_JSON).exists() || dir.join("bundles").is_dir();
     if is_output(path) {
         return vec![(String::new(), path.to_owned())];
@@ -151,6 +154,7 @@ fn output(folder: &str, dir: &Path, against: Option<&Opened>, verified: &mut Ver
         return;
     };
     sums(dir, &record, verified);
+    packages(dir, &record, verified);
     let own = match Review::folder(&dir.join("review")) {
         Ok(review) => Some(review),
         Err(e) => {
@@ -221,11 +225,11 @@ fn sums(dir: &Path, record: &BuildRecord, verified: &mut Verified) {
         return;
     };
     let found: BTreeSet<&str> = text.lines().collect();
-    let expected: BTreeMap<String, &String> = record
-        .bundles
-        .iter()
-        .map(|(name, b)| (format!("{}  bundles/{name}.tar.gz", b.tarball_sha256), name))
-        .collect();
+    let bundles = record.bundles.iter();
+    let bundles = bundles.map(|(name, b)| (format!("{}  bundles/{name}.tar.gz", b.tarball_sha256), name));
+    let packages = record.packages.iter();
+    let packages = packages.map(|(name, p)| (format!("{}  packages/{name}", p.sha256), name));
+    let expected: BTreeMap<String, &String> = bundles.chain(packages).collect();
     for (line, name) in &expected {
         if !found.contains(line.as_str()) {
             verified.problem(&place, format!("has not the sum that BUILD.json gives for {name}"));
@@ -235,6 +239,30 @@ fn sums(dir: &Path, record: &BuildRecord, verified: &mut Verified) {
         let name = line.split_once("  ").map_or(*line, |(_, name)| name);
         verified
             .problem(&place, format!("has a sum for {} that BUILD.json does not give", name.escape_debug()));
+    }
+}
+
+/// What travels beside the bundles: every file that the record names, whole, and no other.
+fn packages(dir: &Path, record: &BuildRecord, verified: &mut Verified) {
+    let folder = dir.join("packages");
+    let shown = |name: &str| folder.join(name).display().to_string();
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+    for name in entries.filter_map(|e| e.file_name().into_string().ok()) {
+        if !record.packages.contains_key(&name) {
+            verified.problem(shown(&name), "is not in BUILD.json");
+        }
+    }
+    let names: Vec<(&String, &PackageRecord)> = record.packages.iter().collect();
+    let found: Vec<_> = names
+        .par_iter()
+        .map(|(name, _)| archive::digest(&mut archive::open(&folder.join(name))?, &mut std::io::sink()))
+        .collect();
+    for ((name, expected), found) in names.into_iter().zip(found) {
+        match found {
+            Ok(found) if found.sha256 == expected.sha256 => verified.packages += 1,
+            Ok(_) => verified.problem(shown(name), "is damaged: its SHA-256 is not that of BUILD.json"),
+            Err(_) => verified.problem(shown(name), "is missing: BUILD.json names it"),
+        }
     }
 }
 

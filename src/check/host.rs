@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use super::artifacts::{ArtifactSets, Target};
 use super::decode::{host_name, text_of};
 use super::findings::{finding, missing};
 use super::places::Places;
@@ -14,7 +15,8 @@ use super::view::{View, arguments, foreign, items, texts};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
 use crate::model::{
-    Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent, UserFile,
+    Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent,
+    UserFile,
 };
 use crate::schema::{self, HOST};
 use crate::source::Span;
@@ -28,6 +30,8 @@ pub struct Hosts<'a> {
     pub short_node_names: bool,
     /// The user's files.
     pub files: UserFiles,
+    /// Packages and programs.
+    artifacts: ArtifactSets,
     /// False when something that is written is not in the tree.
     pub complete: bool,
     layers: LayerNodes<'a>,
@@ -110,13 +114,14 @@ impl<'a> Stack<'a> {
 
 impl<'a> Hosts<'a> {
     /// Takes what the hosts share from the top of a tree.
-    pub fn new(top: View<'a>, files: UserFiles, complete: bool) -> Hosts<'a> {
+    pub fn new(top: View<'a>, files: UserFiles, artifacts: ArtifactSets, complete: bool) -> Hosts<'a> {
         let cluster = top.child("cluster");
         let entries = |key| top.node(key).map(Node::entries).unwrap_or_default();
         Hosts {
             domain: cluster.read("domain", names::dns_name).unwrap_or_else(|| "invalid".to_owned()),
             short_node_names: cluster.word("nodeName") == "short",
             files,
+            artifacts,
             complete,
             layers: LayerNodes {
                 defaults: top.node("defaults"),
@@ -160,12 +165,22 @@ impl<'a> Hosts<'a> {
             .unwrap_or_else(|| if self.short_node_names { name.clone() } else { fqdn.clone() });
         let addresses = self.addresses(own, &path, at, places, report);
         let ssh = ssh(own, &stack, &addresses, &path, places, report);
+        let state = if own.word("state") == "retired" { HostState::Retired } else { HostState::Active };
+        let artifacts = match state {
+            HostState::Retired => Artifacts::default(),
+            HostState::Active => {
+                let arch = stack.top("arch").and_then(|(_, node)| Some((text_of(node, false)?, node.span)));
+                let arch = arch.as_ref().map(|(text, span)| (text.as_str(), *span));
+                let target = Target { name: &name, roles: &roles, group: group.as_deref(), arch };
+                self.artifacts.of(&target, report)
+            }
+        };
         Host {
             fqdn,
             node_name,
             zone: stack.read("zone", names::label_value).filter(|zone| !zone.is_empty()),
             interface: stack.read("interface", names::interface),
-            state: if own.word("state") == "retired" { HostState::Retired } else { HostState::Active },
+            state,
             labels: stack.texts("labels").value,
             taints: stack.top("taints").map(|(_, node)| items(node).iter().filter_map(taint).collect()),
             kubelet: stack.foreign("kubelet"),
@@ -180,6 +195,7 @@ impl<'a> Hosts<'a> {
                 Value::Bool(serial) => Some(serial),
                 _ => None,
             }),
+            artifacts,
             kubelet_extra_args: stack.arguments("kubeletExtraArgs"),
             ignore_preflight_errors: stack
                 .top("ignorePreflightErrors")
@@ -191,6 +207,15 @@ impl<'a> Hosts<'a> {
             addresses,
             ssh,
         }
+    }
+
+    /// Entries of `artifacts` that name a group or host that is not there.
+    pub fn judge_artifacts(&self, node: Option<&Node>, list: &[Node], report: &mut Report) {
+        let groups: Vec<&str> = self.layers.groups.keys().copied().collect();
+        let names: Vec<String> =
+            list.iter().enumerate().map(|(number, node)| host_name(node, number).0).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.artifacts.judge_names(node, &groups, &names, report);
     }
 
     fn roles(
@@ -356,10 +381,12 @@ impl<'a> Hosts<'a> {
         let keys = schema::find(HOST, "files").and_then(schema::Key::keys).unwrap_or_default();
         let mut files: Vec<UserFile> = items(list)
             .iter()
-            .filter_map(|item| {
+            .enumerate()
+            .filter_map(|(nth, item)| {
                 let view = View::new(Some(item), keys);
                 let content = self.files.at(view.node("source")?.span)?;
                 Some(UserFile {
+                    nth,
                     path: view.read("path", names::path)?,
                     mode: match (&content, view.written("mode", quantity::mode)) {
                         (UserContent::Secret(_), None) => 0o600,

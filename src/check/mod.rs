@@ -3,6 +3,7 @@
 //! First each value for itself, against the description of its key ([`crate::schema`]), then the model, with
 //! stand-ins where a value could not be read. What several settings together get wrong is said by rules over the model.
 
+mod artifacts;
 mod cluster;
 mod decode;
 mod findings;
@@ -29,6 +30,7 @@ use crate::model::{Cluster, Host, HostState, Inventory};
 use crate::pki::recipients::Recipients;
 use crate::schema;
 use crate::source::Sources;
+use artifacts::ArtifactSets;
 use decode::Decoder;
 use host::Hosts;
 use places::Places;
@@ -107,13 +109,17 @@ fn model(loaded: &LoadedCluster, missing: MissingSecrets, report: &mut Report) -
     let top = View::new(Some(root), schema::INVENTORY);
     let balancer_view = top.child("loadBalancer");
     let load_balancer = cluster::load_balancer(balancer_view, &mut places, report);
-    let mut hosts = Hosts::new(top, files, loaded.complete);
+    let artifacts = ArtifactSets::read(root, &loaded.dir, report);
+    let mut hosts = Hosts::new(top, files, artifacts, loaded.complete);
     let list = match top.node("hosts").map(|node| &node.value) {
         Some(Value::List(items)) => items.as_slice(),
         _ => &[],
     };
     let (hosts_that_leave, members): (Vec<Host>, Vec<Host>) =
         hosts.read(list, &mut places, report).into_iter().partition(|host| host.state == HostState::Retired);
+    if loaded.complete {
+        hosts.judge_artifacts(top.node("artifacts"), list, report);
+    }
     let cluster = Cluster {
         folder: loaded.folder.clone(),
         dir: loaded.dir.clone(),

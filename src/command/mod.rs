@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod explain;
 mod identity;
+mod export;
 mod images;
 mod report;
 mod secret;
@@ -153,6 +154,7 @@ fn run() -> ExitCode {
         Command::Verify(args) => verify::run(args, &mut streams),
         Command::Images(args) => images::run(args, &mut streams),
         Command::Secret(args) => secret::run(args, &mut streams),
+        Command::Export(args) => export::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {

@@ -194,5 +194,11 @@ pub fn json(outcomes: &[Outcome], dry_run: bool) -> String {
 
 /// Bytes for people: three digits and a unit.
 pub fn size(bytes: u64) -> String {
-    if bytes < 1000 { format!("{bytes} B") } else { format!("{}.{} kB", bytes / 1000, bytes % 1000 / 100) }
+    let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit / (unit / 10));
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => tenths(1_000) + " kB",
+        1_000_000..1_000_000_000 => tenths(1_000_000) + " MB",
+        _ => tenths(1_000_000_000) + " GB",
+    }
 }

@@ -21,7 +21,10 @@ pub fn run(args: &Args, streams: &mut Streams) -> Result<Exit, Failure> {
 
 fn summary(args: &Args, v: &Verified) -> String {
     let s = |n: usize| if n == 1 { "" } else { "s" };
-    let tarballs = format!("{} tarball{}, {} files", v.tarballs, s(v.tarballs), v.files);
+    let mut tarballs = format!("{} tarball{}, {} files", v.tarballs, s(v.tarballs), v.files);
+    if v.packages > 0 {
+        tarballs.push_str(&format!(", {} packages and programs beside them", v.packages));
+    }
     let path = args.path.display();
     if !v.problems.is_empty() {
         return format!("{path}: {tarballs}: {} problem{}\n", v.problems.len(), s(v.problems.len()));

@@ -112,6 +112,18 @@ catalogue! {
         "`source` names a regular file of UTF-8 text, 1 MiB at most, inside the inventory's `files/` folder.";
     AmbiguousNumber "KH0117" "a number that programs read differently"
         "`0644` is 420 to YAML 1.1, 644 to YAML 1.2 and an error to TOML. Quote it to make it text.";
+    Artifact "KH0118" "an artifact that cannot be taken"
+        "`artifacts` names packages (.deb) and programs by their paths below the inventory's `artifacts/` folder; a program may be a member of a tarball there.";
+    ArtifactNoDigest "KH0119" "an artifact without a digest"
+        "`artifacts/SHA256SUMS`, as `sha256sum` writes it, has a line for every file that `artifacts` names. It is what a reviewer sees of a package and what the hosts check before they install it. Compare a digest with the one that the publisher gives before you add it.";
+    ArtifactDamaged "KH0120" "an artifact that is not the one whose digest is written"
+        "The file was damaged or replaced since its line in `artifacts/SHA256SUMS` was written, or the line is meant for another file.";
+    ArtifactArchitecture "KH0121" "an artifact for another architecture"
+        "A package says in its control file for which machine it is, a program in its ELF header. `arch` of a host says what it is; without it, all that a host gets must be for one.";
+    ArtifactTwice "KH0122" "two artifacts for one place"
+        "A host gets what all entries of `artifacts` that fit it name, together: `all`, `kubernetes`, its roles, its group, its own. Two versions of a package, or two programs at one path, cannot both be installed.";
+    PathTaken "KH0123" "a file on a path that khagen writes"
+        "Every path on a host has one owner. What khagen writes itself follows from the inventory's settings; a file of yours at the same place would be lost or would break it.";
 
     // KH02: names and addresses. Up to KH0219: single values.
     NotALabel "KH0201" "not a DNS-1123 label"

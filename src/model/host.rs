@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::Artifacts;
 use crate::value::Value;
 
 /// What a host is for. The order is the order of bringing up.
@@ -113,6 +114,8 @@ pub struct Host {
     pub image_pull_policy: String,
     /// `imagePullSerial`, if it is not left to kubeadm (v1beta4).
     pub image_pull_serial: Option<bool>,
+    /// Packages and programs that travel beside the host's bundle.
+    pub artifacts: Artifacts,
     /// Where files that come from layered settings belong.
     pub kubelet_extra_args: Vec<(String, String)>,
     /// `ignorePreflightErrors` for kubeadm on this host.
@@ -196,6 +199,8 @@ pub struct UserFile {
     pub owner: String,
     /// Group name.
     pub group: String,
+    /// Its place in the list that names it, for pointing at it.
+    pub nth: usize,
     /// What a change means: the unit to reload or restart, if any.
     pub effect: Option<FileEffect>,
     /// The latest layer that named it.

@@ -3,6 +3,7 @@
 //! Every value here has passed the checks, so later steps neither look at text nor find errors.
 //! Nothing in this module reads a file, a clock or the environment, and nothing here renders.
 
+mod artifacts;
 pub mod component_fields;
 mod host;
 mod net;
@@ -11,6 +12,7 @@ mod version;
 
 use std::collections::BTreeMap;
 
+pub use artifacts::{Artifacts, Binary, Carried, Deb};
 pub use host::{
     FileEffect, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint,
     UserContent, UserFile,

@@ -129,6 +129,27 @@ impl Output {
         Ok(())
     }
 
+    /// Stages a file that `write` writes piece by piece.
+    ///
+    /// # Errors
+    /// When it cannot be written, or `write` fails.
+    pub fn put_with<E: From<OutputError>>(
+        &mut self,
+        path: &str,
+        mode: u32,
+        write: impl FnOnce(&mut std::fs::File) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.put(path, &[], mode)?;
+        let target = self.stage.join(path);
+        let opened = std::fs::File::options().write(true).open(&target);
+        write(&mut opened.map_err(|e| OutputError::Fs(FsError::io("open", &target, e)))?)
+    }
+
+    /// Whether every file must be put.
+    pub fn is_wholesale(&self) -> bool {
+        self.mode == Mode::Wholesale
+    }
+
     /// Stages a file unless the folder holds the same bytes already; wholesale builds always stage it.
     ///
     /// # Errors
@@ -191,7 +212,8 @@ impl Output {
                 Err(_) if is_mount_point(&self.dir) => {
                     copy_tree(&self.stage, &self.dir.join(WORK).join("stage"))?;
                     let puts: BTreeSet<&str> = self.puts.iter().map(String::as_str).collect();
-                    let stale = self.list("review").into_iter().chain(self.list("bundles"));
+                    let stale =
+                        ["review", "bundles", "packages"].into_iter().flat_map(|below| self.list(below));
                     let removes: BTreeSet<String> = stale.filter(|p| !puts.contains(p.as_str())).collect();
                     carry_out(&self.dir, &self.puts, &removes, sync)?;
                     fs::remove_tree(&self.stage)?;
@@ -273,9 +295,8 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), FsError> {
         if source.is_dir() {
             copy_tree(&source, &target)?;
         } else {
-            let bytes = std::fs::read(&source).map_err(|e| FsError::io("read", &source, e))?;
             let mode = entry.metadata().map_or(fs::SECRET, |m| m.permissions().mode() & 0o777);
-            fs::create(&target, &bytes, mode, Sync::Later)?;
+            fs::copy(&source, &target, mode)?;
         }
     }
     Ok(())
@@ -286,8 +307,7 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<(), FsError> {
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    let bytes = std::fs::read(from).map_err(|e| FsError::io("read", from, e))?;
-    fs::create(to, &bytes, fs::SECRET, Sync::Later)
+    fs::copy(from, to, fs::SECRET)
 }
 
 /// Removes the folders that a removed file leaves empty, up to the output's own.

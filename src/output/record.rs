@@ -23,6 +23,18 @@ pub struct BuildRecord {
     pub ca_fingerprint: String,
     /// By bundle name.
     pub bundles: BTreeMap<String, BundleRecord>,
+    /// What travels beside the bundles, by its name in `packages/`.
+    #[serde(default)]
+    pub packages: BTreeMap<String, PackageRecord>,
+}
+
+/// A package or program that travels beside the bundles.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRecord {
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// One tarball.
@@ -78,7 +90,26 @@ impl BuildRecord {
             })
             .collect();
         out.push_str(&lines.join(",\n"));
-        out.push_str("\n}\n}\n");
+        out.push_str("\n}");
+        let packages: Vec<String> = self
+            .packages
+            .iter()
+            .map(|(name, p)| {
+                format!("{}: {{\"sha256\": \"{}\", \"size\": {}}}", quote(name), p.sha256, p.size)
+            })
+            .collect();
+        if !packages.is_empty() {
+            out.push_str(&format!(",\n\"packages\": {{\n{}\n}}", packages.join(",\n")));
+        }
+        out.push_str("\n}\n");
         out
+    }
+
+    /// SHA256SUMS: every file that is carried to hosts, with its digest, as sha256sum -c reads it in the output's folder.
+    pub fn sums(&self) -> String {
+        let bundles =
+            self.bundles.iter().map(|(name, b)| format!("{}  bundles/{name}.tar.gz\n", b.tarball_sha256));
+        let packages = self.packages.iter().map(|(name, p)| format!("{}  packages/{name}\n", p.sha256));
+        bundles.chain(packages).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! The store is written and synced before the output, so that no bundle ever carries a key that is not kept.
 
 mod dry_run;
+mod packages;
 mod prepared;
 mod preview;
 mod review;
@@ -174,6 +175,17 @@ pub enum BuildError {
     /// Writing.
     #[error(transparent)]
     Fs(#[from] FsError),
+    /// A package or program could not be copied.
+    #[error("artifacts/{origin} cannot be copied")]
+    Artifact {
+        /// Which.
+        origin: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A package or program is not what the check read.
+    #[error("artifacts/{0} changed while the build ran: build again")]
+    ArtifactChanged(String),
 }
 
 impl Secrets for Store {
@@ -416,12 +428,11 @@ fn finish(
             .unwrap_or_default()
             .to_owned(),
         bundles: records.clone(),
+        packages: packages::write(cluster, output)?,
     };
-    let sums: String =
-        records.iter().map(|(name, b)| format!("{}  {}\n", b.tarball_sha256, tarball_path(name))).collect();
     output.put_if_changed("README.md", overview::OUTPUT_README.as_bytes(), 0o644)?;
-    output.put_if_changed(".gitignore", b"/bundles/\n/.previous/\n/.khagen/\n", 0o644)?;
-    output.put_if_changed("SHA256SUMS", sums.as_bytes(), 0o644)?;
+    output.put_if_changed(".gitignore", b"/bundles/\n/packages/\n/.previous/\n/.khagen/\n", 0o644)?;
+    output.put_if_changed("SHA256SUMS", record.sums().as_bytes(), 0o644)?;
     output.put_if_changed(BUILD_JSON, record.to_json().as_bytes(), 0o644)?;
     Ok(())
 }

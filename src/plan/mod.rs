@@ -2,6 +2,7 @@
 
 pub mod certs;
 pub mod founding;
+pub mod paths;
 pub mod ports;
 
 use std::net::IpAddr;

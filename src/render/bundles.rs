@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{balancer, credentials, etcd, kubeadm, node, overview, retired, scripts, units};
+use super::{artifacts, balancer, credentials, etcd, kubeadm, node, overview, retired, scripts, units};
 use crate::content::{Content, ObjectId};
 use crate::ledger::{EtcdMembership, Ledger};
 use crate::model::{Cluster, ClusterState, Host, HostState, Role};
@@ -190,6 +190,9 @@ impl<'a> Shared<'a> {
         files.push(top_file("README.md", 0o644, FileLayer::Host, Arc::new(Content::text(page))));
         let table = |hosts: &[Host]| Arc::new(Content::text(hosts_tsv(cluster, ledger, hosts)));
         files.push(top_file("hosts.tsv", 0o644, FileLayer::Host, table(&cluster.hosts)));
+        if let Some(list) = artifacts::list(cluster) {
+            files.push(top_file("packages.tsv", 0o644, FileLayer::Host, Arc::new(Content::text(list))));
+        }
         if !cluster.retired.is_empty() {
             files.push(top_file("retired.tsv", 0o644, FileLayer::Host, table(&cluster.retired)));
         }
@@ -259,6 +262,7 @@ impl<'a> Shared<'a> {
         }
         head.push(("commands", texts(&needs.commands)));
         head.push(("packages", texts(&needs.packages)));
+        head.extend(artifacts::head(&host.artifacts));
         let directories: Vec<String> = needs
             .directories
             .iter()
@@ -356,7 +360,7 @@ pub(super) fn texts<S: AsRef<str>>(items: &[S]) -> String {
 }
 
 /// A JSON list with one entry a line.
-fn lines(items: &[String]) -> String {
+pub(super) fn lines(items: &[String]) -> String {
     if items.is_empty() { "[\n]".to_owned() } else { format!("[\n{}\n]", items.join(",\n")) }
 }
 

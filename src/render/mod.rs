@@ -1,5 +1,6 @@
 //! Symbolic files from the plan. Pure: no clock, no randomness, no files.
 
+pub mod artifacts;
 pub mod balancer;
 pub mod bundles;
 pub mod credentials;

@@ -54,7 +54,7 @@ pub fn needs(cluster: &Cluster, host: &Host) -> Needs {
     let mut needs = Needs::default();
     needs.command("openssl", "openssl");
     if host.has(Role::Etcd) {
-        etcd_member(cluster, &mut needs);
+        etcd_member(cluster, host, &mut needs);
     }
     if host.has(Role::LoadBalancer) && cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
         balancer(&mut needs);
@@ -62,8 +62,10 @@ pub fn needs(cluster: &Cluster, host: &Host) -> Needs {
     if host.is_node() {
         kubernetes(cluster, host, &mut needs);
     }
-    for file in &host.files {
-        let Some(effect) = &file.effect else { continue };
+    let of_files = host.files.iter().filter_map(|f| Some((f.path.as_str(), f.effect.as_ref()?)));
+    let of_programs =
+        host.artifacts.binaries.iter().filter_map(|b| Some((b.path.as_str(), b.effect.as_ref()?)));
+    for (path, effect) in of_files.chain(of_programs) {
         let unit = match needs.units.iter_mut().find(|u| u.unit == effect.unit) {
             Some(unit) => unit,
             None => {
@@ -75,7 +77,9 @@ pub fn needs(cluster: &Cluster, host: &Host) -> Needs {
             }
         };
         let list = if effect.restart { &mut unit.restart_on } else { &mut unit.reload_on };
-        list.push(file.path.clone());
+        if !list.iter().any(|p| p == path) {
+            list.push(path.to_owned());
+        }
     }
     needs
 }
@@ -133,7 +137,7 @@ impl Needs {
     }
 }
 
-fn etcd_member(cluster: &Cluster, needs: &mut Needs) {
+fn etcd_member(cluster: &Cluster, host: &Host, needs: &mut Needs) {
     let e = &cluster.etcd;
     for command in ["etcd", "etcdctl", "etcdutl"] {
         needs.command(&format!("{}/{command}", e.bin_dir), "");
@@ -157,6 +161,13 @@ fn etcd_member(cluster: &Cluster, needs: &mut Needs) {
         ],
         &[],
     );
+    // The program itself, where it travels with the bundles.
+    let program = format!("{}/etcd", e.bin_dir);
+    if host.artifacts.binaries.iter().any(|b| b.path == program)
+        && let Some(unit) = needs.units.last_mut()
+    {
+        unit.restart_on.push(program);
+    }
     needs.unit(
         "khagen-etcd-snapshot.timer",
         true,

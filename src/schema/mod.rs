@@ -4,6 +4,7 @@
 //! a reference. A key is added in the table of its part, and nowhere else before something reads it. Whether a text is
 //! an address or a duration is decided in [`crate::check`]; here it only has a name, [`Format`].
 
+mod artifacts;
 mod cluster;
 mod etcd;
 mod host;
@@ -143,6 +144,10 @@ pub enum Format {
     Source,
     /// The tag of an image.
     ImageTag,
+    /// A path below the inventory's `artifacts/`, or in a tarball there.
+    Artifact,
+    /// As [`Format::Artifact`], or with a slash at the end a folder.
+    ArtifactOrFolder,
     /// Permission bits in octal.
     Mode,
     /// A user or group of the host.
@@ -290,8 +295,11 @@ pub static INVENTORY: &[Key] = &[
         "Settings of every host whose `group` is this one.",
     ),
     key("hosts", Kind::List(&HOST_MAP), "The machines.").required(),
-    key("artifacts", Kind::Foreign("artifacts"), "Programs and packages in the bundles.")
-        .coming("carrying programs and packages in the bundles"),
+    key(
+        "artifacts",
+        Kind::Map(artifacts::KEYS),
+        "Packages and programs that travel beside the bundles, below the inventory's `artifacts/` with their digests in `artifacts/SHA256SUMS`.",
+    ),
     key("images", Kind::Foreign("images"), "Container images in the bundles.")
         .coming("carrying container images in the bundles"),
     key("registry", Kind::Foreign("registry"), "A registry of the user's.").coming("registries and mirrors"),

@@ -130,7 +130,8 @@ fn flatten(path: &str, value: &Value, out: &mut std::collections::BTreeMap<Strin
         Value::Object(map) => map.iter().for_each(|(k, v)| flatten(&format!("{path}.{k}"), v, out)),
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for item in items {
-                let key = ["unit", "path"].iter().find_map(|k| item.get(k)).and_then(Value::as_str);
+                let key =
+                    ["unit", "path", "package"].iter().find_map(|k| item.get(k)).and_then(Value::as_str);
                 flatten(&format!("{path}[{}]", key.unwrap_or("?")), item, out);
             }
         }

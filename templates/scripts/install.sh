@@ -1,11 +1,15 @@
 #!/bin/bash
-# Usage: install.sh [--dry-run]
+# Usage: install.sh [--packages DIR] [--dry-run]
 #
 # Makes this host as the bundle in this folder says: checks first, keeps a backup of everything
 # it touches, changes only what differs, restarts only what is affected, and puts the backup back
 # by itself if anything fails. A second run changes nothing.
 #
-#   --dry-run   list what would be done; write nothing; exit 2 if there is anything to do
+# Packages and programs that travel beside the bundle are installed from there, without a network,
+# and only if they are not there already. What dpkg installed stays when the rest is put back.
+#
+#   --packages DIR  the folder with them (default: packages/ beside the folder of this bundle)
+#   --dry-run       list what would be done; write nothing; exit 2 if there is anything to do
 #
 # Exit codes: 0 done or nothing to do, 1 error (the host is as it was before), 2 a dry run found
 # changes, 4 the bundle is damaged, 5 wrong host, cluster or generation, 6 a precondition is not
@@ -15,6 +19,7 @@
 # @include host.sh
 # @include compare.sh
 # @include probe.sh
+# @include parts/packages.sh
 
 DRY=''
 STAGE=$STATE/stage
@@ -118,7 +123,7 @@ check_commands() {
     local command commands=() packages=() missing=()
     lines commands list commands
     for command in "${commands[@]}"; do
-        command -v -- "$command" >/dev/null || missing+=("$command")
+        command -v -- "$command" >/dev/null || brings "$command" || missing+=("$command")
     done
     if [[ ${#missing[@]} -gt 0 ]]; then
         lines packages list packages
@@ -168,7 +173,9 @@ plan() {
         if [[ -n $ACTION ]]; then ACTIONS+=("$ACTION|$path|$mode|$owner|$group|$policy"); fi
     done
     plan_leavings
+    plan_programs
     plan_units
+    plan_restarts
 }
 
 # What an earlier generation installed and this one no longer has.
@@ -299,6 +306,7 @@ validate() {
         modes[$mode]+="${path#/} "      # no path has a blank in it
     done
     if [[ ${#staged[@]} -gt 0 ]]; then (cd root && cp --parents -t "$STAGE/low" -- "${staged[@]}"); fi
+    stage_programs "$STAGE/low"
     for mode in "${!modes[@]}"; do
         read -r -a staged <<<"${modes[$mode]}"
         (cd "$STAGE/low" && chmod "$mode" -- "${staged[@]}")
@@ -486,7 +494,7 @@ put_in_place() {
 # Runs when apply does not come to its end.
 undo() {
     say "putting back what was there before"
-    if put_back "$BACKUP"; then say "the host is as it was before"; fi
+    if put_back "$BACKUP"; then say "the host is as it was before${DEBS_DONE:+, but for the packages, which stay: $DEBS_DONE}"; fi
 }
 
 apply_one() {
@@ -517,6 +525,9 @@ apply_one() {
                 chmod -- "$mode" "$aside"
             fi
             mv -f -T -- "$aside" "$path" ;;
+        *:binary)
+            program_file "$path"
+            put_in_place "$PROGRAM" "$path" "$mode" "$owner" "$group" ;;
         *)
             put_in_place "root$path" "$path" "$mode" "$owner" "$group" ;;
     esac
@@ -576,6 +587,8 @@ check_result() {
         file_action "$path" "$mode" "$owner" "$group" "$policy" "$sha"
         if [[ -n $ACTION ]]; then finish 1 "$path is still not as it should be ($ACTION)"; fi
     done
+    find_missing
+    if [[ ${#PROGRAMS_TODO[@]} -gt 0 ]]; then finish 1 "${PROGRAMS_TODO[0]%%|*} is still not the program of this bundle"; fi
     for entry in "${UNITS[@]}"; do
         IFS='|' read -r unit _ start _ <<<"$entry"
         if [[ $start != true || ($unit == etcd.service && -n $JOINS_FIRST) ]]; then continue; fi
@@ -629,13 +642,16 @@ END
 
 main() {
     local todo state host
-    case ${1-} in
-        '') ;;
-        --dry-run) DRY=yes ;;
-        --help | -h) show_usage; finish 0 ;;
-        *) show_usage >&2; finish 64 ;;
-    esac
-    if [[ $# -gt 1 ]]; then show_usage >&2; finish 64; fi
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --dry-run) DRY=yes ;;
+            --packages) [[ -d ${2-} ]] || finish 64 "--packages needs a folder"
+                PACKAGES=$(cd -- "$2" && pwd -P); shift ;;
+            --help | -h) show_usage; finish 0 ;;
+            *) show_usage >&2; finish 64 ;;
+        esac
+        shift
+    done
     need_root
     check_integrity
     check_host
@@ -648,21 +664,34 @@ main() {
     check_manifest
     check_receipt
     check_clock
-    check_commands
+    load_packages
+    check_packages
+    if [[ ${#DEBS_TODO[@]} -eq 0 ]]; then check_commands; fi
     if [[ -z $DRY ]]; then
         take_lock
         recover
         INSTALLED=''
         check_receipt       # recovering may have changed it
+        find_missing
+        check_packages
+        check_packages_room
+        if [[ ${#DEBS_TODO[@]} -gt 0 ]]; then
+            install_debs
+            check_commands
+        else
+            release_services
+        fi
     elif [[ -f $PENDING ]]; then
         say "an earlier run was cut off: install.sh would first put back what was there before it"
     fi
     plan
-    todo=$((${#ACTIONS[@]} + ${#UNIT_ACTIONS[@]}))
+    todo=$((${#ACTIONS[@]} + ${#UNIT_ACTIONS[@]} + ${#DEBS_TODO[@]}))
     if [[ $todo -eq 0 && $INSTALLED == yes ]]; then
+        if [[ -z $DRY && -f $RESTART_LATER ]]; then rm -f -- "$RESTART_LATER"; fi
         finish 0 "generation $GENERATION is installed: nothing to do"
     fi
     if [[ -n $DRY ]]; then
+        show_debs
         show_plan
         if [[ $todo -eq 0 ]]; then result "record generation $GENERATION (no file differs)"; fi
         finish 2 "dry run: nothing was written"
@@ -679,6 +708,7 @@ main() {
     check_result
     write_receipt
     UNDO=''
+    rm -f -- "$RESTART_LATER"
     clear_pending
     say "generation $GENERATION is installed; what was there before is kept in $STATE/backups/$BACKUP"
     say "next: $HERE/up.sh"

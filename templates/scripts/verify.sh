@@ -21,6 +21,7 @@
 # @include host.sh
 # @include compare.sh
 # @include probe.sh
+# @include parts/packages.sh
 
 QUIET=''
 WORST=0
@@ -62,6 +63,26 @@ check_files() {
         if [[ $is != "$mode $owner:$group" ]]; then bad 4 "$path is $is, should be $mode $owner:$group"; fi
     done
     if [[ $WORST -eq $before ]]; then good "${#FILES[@]} files as installed (generation $GENERATION)"; fi
+}
+
+# What travelled beside the bundle.
+check_carried() {
+    local entry path mode is version before=$WORST
+    load_packages
+    for entry in "${DEBS_TODO[@]}"; do
+        IFS='|' read -r path version _ <<<"$entry"
+        bad 4 "package $path is ${IS_INSTALLED[$path]-not installed}, should be $version"
+    done
+    for entry in "${PROGRAMS_TODO[@]}"; do bad 4 "${entry%%|*} is not the program that was installed"; done
+    for entry in "${PROGRAMS[@]}"; do
+        IFS='|' read -r path mode _ <<<"$entry"
+        if [[ ! -f $path ]]; then continue; fi
+        is=$(stat -L -c '%04a %U:%G' -- "$path")
+        if [[ $is != "$mode root:root" ]]; then bad 4 "$path is $is, should be $mode root:root"; fi
+    done
+    if [[ $WORST -eq $before && $((${#DEBS[@]} + ${#PROGRAMS[@]})) -gt 0 ]]; then
+        good "${#DEBS[@]} packages and ${#PROGRAMS[@]} programs as installed"
+    fi
 }
 
 check_units() {
@@ -226,6 +247,7 @@ main() {
         bad 4 "generation $now_installed is installed; this folder is generation $GENERATION"
     fi
     check_files
+    check_carried
     check_units
     check_certificates
     if has roles etcd; then check_etcd; fi

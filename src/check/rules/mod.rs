@@ -13,6 +13,7 @@ mod kubeadm;
 mod kubelet;
 mod networks;
 mod nodes;
+mod paths;
 mod pki;
 mod ports;
 mod subnets;
@@ -42,6 +43,7 @@ pub fn check(cluster: &Cluster, places: &Places, today: Date, report: &mut Repor
     kubelet::check(&scope, report);
     component_config::check(&scope, report);
     nodes::check(&scope, report);
+    paths::check(&scope, report);
     pki::check(&scope, report);
 }
 

@@ -36,6 +36,7 @@ fn host(name: &str, address: &str, role: Role) -> Host {
         taints: None,
         kubelet: Layered { value: Value::map(), from: Layer::Builtin },
         sysctls: Layered { value: BTreeMap::new(), from: Layer::Builtin },
+        artifacts: crate::model::Artifacts::default(),
         files: Vec::new(),
         kubelet_extra_args: Vec::new(),
         ignore_preflight_errors: Vec::new(),

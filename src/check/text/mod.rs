@@ -64,6 +64,8 @@ pub fn judge(format: Format, text: &str) -> Read<()> {
         Format::Path => names::path(text).map(drop),
         Format::Source => names::source(text).map(drop),
         Format::ImageTag => names::image_tag(text).map(drop),
+        Format::Artifact => names::artifact(text).map(drop),
+        Format::ArtifactOrFolder => names::artifact(text.strip_suffix('/').unwrap_or(text)).map(drop),
         Format::Mode => quantity::mode(text).map(drop),
         Format::UserName => names::user(text).map(drop),
         Format::Effect => names::effect(text).map(drop),

@@ -195,6 +195,23 @@ pub fn recipient(text: &str) -> Read<String> {
     })
 }
 
+/// A path below `artifacts/`: of characters that mean nothing to a shell, a manifest or SHA256SUMS.
+pub fn artifact(text: &str) -> Read<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._@/+~:=-".contains(c);
+    let clean = text.chars().all(plain)
+        && text.len() <= 512
+        && text.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.starts_with('-'));
+    if clean {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(
+        Code::BadPath,
+        format!("{text:?} is not a path below `artifacts/`"),
+        "it goes into manifests and lists of digests as it is, and cannot lie outside the inventory's own `artifacts/`",
+        "write the path without `artifacts/`, with letters, digits and . _ @ / + ~ : = - only",
+    ))
+}
+
 /// A user or group, as useradd takes it everywhere.
 pub fn user(text: &str) -> Read<String> {
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';

@@ -42,12 +42,24 @@ pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
         _ => {
             found.extend(rule_for(place, what).map(effect_of));
             found.extend(units(place));
+            if let (Some(path), None) =
+                (program(place, what), rule_for(place, what).filter(|r| r.name == "carried-programs"))
+            {
+                found.extend(units(&Place { file: path, policy: "managed", head: place.head }));
+            }
         }
     }
     if found.is_empty() {
         found.insert(plain(Class::None, "unread", "no unit of khagen's reads it"));
     }
     found.into_iter().rev().collect()
+}
+
+/// The path of a program that travels beside the bundle, whose line of the manifest changed.
+fn program<'a>(place: &Place<'_>, what: &'a What) -> Option<&'a str> {
+    let What::Field { field, new: Some(_), .. } = what else { return None };
+    let inner = field.strip_prefix("binaries[").filter(|_| place.file == "MANIFEST.json")?;
+    inner.split_once("].").map(|(path, _)| path)
 }
 
 /// The rule that a change falls under.
@@ -183,6 +195,14 @@ mod tests {
             ("/etc/keepalived/check-api", text(), "keepalived-scripts", Class::None),
             ("/etc/modules-load.d/khagen.conf", changed("br_netfilter"), "modules", Class::Reload),
             ("/etc/crictl.yaml", changed("timeout"), "crictl", Class::None),
+            ("MANIFEST.json", changed("binaries[/usr/local/bin/etcd].from"), "carried-programs", Class::None),
+            ("MANIFEST.json", changed("debs[kubelet].version"), "carried-package", Class::Restart),
+            (
+                "MANIFEST.json",
+                field("debs[kubelet].version", Some("a"), None),
+                "carried-package-gone",
+                Class::None,
+            ),
             (
                 "/etc/containerd/certs.d/docker.io/hosts.toml",
                 changed("server"),

@@ -2,10 +2,12 @@
 # Usage: distribute.sh [--from DIR] [--host NAME]... [--dry-run]
 #
 # Carries each host's tarball over ssh and unpacks it there under /var/lib/khagen/incoming, four
-# hosts at a time; also that of a host that leaves, which takes it down. The tarball goes through
+# hosts at a time, and what travels beside it (packages.tsv says what each host needs) to packages/
+# there, unless it lies there already; also the tarball of a host that leaves, which takes it down. The tarball goes through
 # the connection itself: no copy with keys in it stays in anybody's home. Nothing is installed yet.
 # By hand: copy <fqdn>.tar.gz to the host and there, as root:
 #   tar -xzpf <fqdn>.tar.gz --no-same-owner -C /var/lib/khagen/incoming
+# and what packages.tsv names for it into /var/lib/khagen/incoming/packages.
 #
 #   --from DIR    where the tarballs are (default: the folder that holds operator/)
 #   --host NAME   only this host (short name or FQDN); may be repeated
@@ -20,6 +22,52 @@
 INCOMING=/var/lib/khagen/incoming
 FROM=$HERE/..
 LEAVING=yes
+PACKAGES=''     # the folder with what travels beside the tarballs
+
+# What hosts need of it, each file checked once.
+check_packages() {
+    local fqdn sha file sum
+    local -A seen=()
+    if [[ ! -f $HERE/packages.tsv ]]; then return 0; fi
+    for PACKAGES in "$FROM/packages" "$FROM/../packages"; do if [[ -d $PACKAGES ]]; then break; fi; done
+    while IFS=$'\t' read -r fqdn sha _ file; do
+        if [[ $fqdn == '#'* || -n ${seen[$file]-} ]] || ! is_chosen "$fqdn"; then continue; fi
+        seen[$file]=yes
+        [[ $file =~ ^[A-Za-z0-9][A-Za-z0-9._+~:=@-]*$ && $sha =~ ^[0-9a-f]{64}$ ]] || finish 1 "packages.tsv: '$file' is no line of khagen's"
+        [[ -f $PACKAGES/$file ]] || finish 6 "$file is missing: packages/ of khagen's output goes beside the tarballs (say --from DIR)"
+        sum=$(sha256sum -- "$PACKAGES/$file")
+        [[ ${sum%% *} == "$sha" ]] || finish 4 "$PACKAGES/$file is not the one that packages.tsv names"
+    done <"$HERE/packages.tsv"
+}
+is_chosen() {
+    local wanted
+    if [[ ${#ONLY[@]} -eq 0 ]]; then return 0; fi
+    for wanted in "${ONLY[@]}"; do
+        if [[ $1 == "$wanted" || ${1%%.*} == "$wanted" ]]; then return 0; fi
+    done
+    return 1
+}
+# send_packages FQDN: what the host lacks, in one stream; what it needs no more goes. Each file has its place under its own
+# name only once it is whole.
+send_packages() {
+    local fqdn=$1 sums='' have file script rest=()
+    if [[ -z $PACKAGES ]]; then return 0; fi
+    sums=$(awk -F '\t' -v fqdn="$fqdn" '$1 == fqdn { print $2 "  " $4 }' "$HERE/packages.tsv")
+    if [[ -z $sums ]]; then return 0; fi
+    script="set -eu; umask 077; mkdir -p $INCOMING/packages; cd $INCOMING/packages; rm -rf .new; cat >.wanted; for f in *; do if test -e \"\$f\" && ! grep -q -F -e \"  \$f\" .wanted; then rm -f -- \"\$f\"; fi; done; LC_ALL=C sha256sum -c .wanted 2>/dev/null | sed -n \"s/: OK\$//p\"; rm -f .wanted"
+    if [[ -n $DRY ]]; then
+        result "# to $fqdn, into $INCOMING/packages, what it has not: $(cut -c 67- <<<"$sums" | tr '\n' ' ')"
+        return 0
+    fi
+    have=$("${SSH[@]}" "${SUDO}sh -c '$script'" <<<"$sums") || return 1
+    while read -r _ file; do
+        if [[ $'\n'$have$'\n' != *$'\n'"$file"$'\n'* ]]; then rest+=("$file"); fi
+    done <<<"$sums"
+    if [[ ${#rest[@]} -eq 0 ]]; then return 0; fi
+    script="set -eu; umask 077; cd $INCOMING/packages; rm -rf .new; mkdir .new; tar -xf - --no-same-owner -C .new; mv -f .new/* .; rmdir .new"
+    tar -cf - -C "$PACKAGES" -- "${rest[@]}" | "${SSH[@]}" "${SUDO}sh -c '$script'" || return 1
+    say "$fqdn: ${#rest[@]} packages and programs sent to $INCOMING/packages"
+}
 
 # The digests lie beside the folder of the bundles, in khagen's output, or with them.
 check_tarball() {
@@ -42,7 +90,12 @@ send() {
     script="set -eu; umask 077; mkdir -p $INCOMING; rm -rf $INCOMING/.new.$fqdn; mkdir $INCOMING/.new.$fqdn; tar -xzpf - --no-same-owner -C $INCOMING/.new.$fqdn; rm -rf $INCOMING/$fqdn; mv $INCOMING/.new.$fqdn/$fqdn $INCOMING/$fqdn; rmdir $INCOMING/.new.$fqdn"
     if [[ -n $DRY ]]; then
         result "${SSH[*]} ${SUDO}sh -c '$script' <$FROM/$fqdn.tar.gz"
+        send_packages "$fqdn"
         return 0
+    fi
+    if ! send_packages "$fqdn"; then
+        say "$fqdn: FAILED"
+        return 1
     fi
     if "${SSH[@]}" "${SUDO}sh -c '$script'" <"$FROM/$fqdn.tar.gz"; then
         say "$fqdn: unpacked in $INCOMING/$fqdn"
@@ -71,6 +124,7 @@ main() {
         plain "$fqdn" || finish 1 "hosts.tsv: '$fqdn' is no host name"
         check_tarball "$fqdn"
     done < <(chosen)
+    check_packages
     while IFS=$'\t' read -r fqdn address user port _; do
         if [[ -n $DRY ]]; then send "$fqdn" "$address" "$user" "$port"; continue; fi
         if [[ $running -ge 4 ]]; then

@@ -1,0 +1,89 @@
+//! Which paths on a host khagen writes itself, known before anything is rendered, so that a check can say who else wants one.
+//!
+//! A test holds this table against the bundles of the repository's inventories.
+
+use crate::model::{Cluster, Host, LoadBalancerMode, PeerCa, Role};
+
+/// Every path that khagen may write on a host by its roles and the cluster's settings. Conditions that only the ledger
+/// knows (who runs `kubeadm init`), or that a small change of the inventory would turn, are taken as met.
+pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
+    let mut paths: Vec<String> =
+        vec!["/etc/hosts".to_owned(), "/etc/sysctl.d/95-khagen-user.conf".to_owned()];
+    let mut add = |list: &[&str]| paths.extend(list.iter().map(|p| (*p).to_owned()));
+    if host.has(Role::Etcd) {
+        add(&[
+            "/etc/etcd/etcd.env",
+            "/etc/etcd/snapshot.env",
+            "/etc/etcd/pki/etcd-ca.crt",
+            "/etc/etcd/pki/etcd-health-client.crt",
+            "/etc/etcd/pki/etcd-health-client.key",
+            "/etc/systemd/system/etcd.service",
+            "/etc/systemd/system/khagen-etcd-snapshot.service",
+            "/etc/systemd/system/khagen-etcd-snapshot.timer",
+            "/etc/sysusers.d/etcd.conf",
+            "/usr/local/sbin/khagen-etcd-replace",
+            "/usr/local/sbin/khagen-etcd-restore",
+            "/usr/local/sbin/khagen-etcd-snapshot",
+        ]);
+        for stem in [host.name.clone(), format!("{}-peer", host.name)] {
+            add(&[&format!("/etc/etcd/pki/{stem}.crt"), &format!("/etc/etcd/pki/{stem}.key")]);
+        }
+        if cluster.etcd.peer_ca == PeerCa::Separate {
+            add(&["/etc/etcd/pki/etcd-peer-ca.crt"]);
+        }
+    }
+    if host.has(Role::LoadBalancer) && cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
+        add(&[
+            "/etc/keepalived/check-api",
+            "/etc/keepalived/check-nginx",
+            "/etc/keepalived/keepalived.conf",
+            "/etc/keepalived/notify",
+            "/etc/nginx/nginx.conf",
+            "/etc/sysctl.d/90-khagen-balancer.conf",
+            "/etc/systemd/system/keepalived.service.d/khagen.conf",
+            "/etc/systemd/system/nginx.service.d/khagen.conf",
+            "/etc/sysusers.d/khagen-balancer.conf",
+            "/etc/tmpfiles.d/khagen-balancer.conf",
+        ]);
+    }
+    if host.is_node() {
+        add(&[
+            "/etc/containerd/config.toml",
+            "/etc/crictl.yaml",
+            "/etc/modules-load.d/khagen.conf",
+            "/etc/sysctl.d/90-khagen.conf",
+            "/etc/systemd/system/khagen-swap-off.service",
+            "/etc/kubernetes/kubeadm.yaml",
+            "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml",
+        ]);
+    }
+    // Which of them a host has, and so their numbers, its roles decide.
+    for patch in &host.patches.value {
+        for number in 1..=host.patches.value.len() {
+            add(&[&format!("/etc/kubernetes/patches/{}{number:02}+{}.yaml", patch.target, patch.kind)]);
+        }
+    }
+    if host.has(Role::ControlPlane) {
+        add(&["/etc/kubernetes/kubeadm-cluster.yaml", "/etc/kubernetes/kubeadm-node.yaml"]);
+        for name in [
+            "ca",
+            "front-proxy-ca",
+            "apiserver",
+            "apiserver-kubelet-client",
+            "front-proxy-client",
+            "apiserver-etcd-client",
+        ] {
+            add(&[&format!("/etc/kubernetes/pki/{name}.crt"), &format!("/etc/kubernetes/pki/{name}.key")]);
+        }
+        add(&[
+            "/etc/kubernetes/pki/sa.key",
+            "/etc/kubernetes/pki/sa.pub",
+            "/etc/kubernetes/pki/etcd/etcd-ca.crt",
+        ]);
+        for name in ["admin", "super-admin", "controller-manager", "scheduler"] {
+            add(&[&format!("/etc/kubernetes/{name}.conf")]);
+        }
+    }
+    paths.sort();
+    paths
+}
