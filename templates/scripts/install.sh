@@ -581,7 +581,7 @@ apply() {
 
 # The units hold for a moment, and no file differs any more.
 check_result() {
-    local entry unit start state sub tries path mode owner group policy sha
+    local entry unit start state sub tries stopping path mode owner group policy sha
     look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
@@ -593,11 +593,16 @@ check_result() {
         if [[ $start != true || ($unit == etcd.service && -n $JOINS_FIRST) ]]; then continue; fi
         is_oneshot "$unit"
         if [[ $ONESHOT == yes ]]; then continue; fi
-        for tries in 1 2 3 4 5 6 7 8 9 10; do
+        # To stop takes as long as the unit may take: etcd with watchers seven seconds, at most the minute of its unit. Only then
+        # does the time to come up begin.
+        tries=0 stopping=0
+        while :; do
             state=$(systemctl show -p ActiveState --value "$unit")
             sub=$(systemctl show -p SubState --value "$unit")
             if [[ $state == active || $state == failed ]]; then break; fi
-            if [[ $tries -lt 10 ]]; then sleep 0.5; fi
+            if [[ $state == deactivating && $stopping -lt 150 ]]; then stopping=$((stopping + 1)); else tries=$((tries + 1)); fi
+            if [[ $tries -ge 10 ]]; then break; fi
+            sleep 0.5
         done
         case $unit:$state/$sub in
             *:active/*) say "$unit is active" ;;
