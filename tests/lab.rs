@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use support::{Need, built, can, oracle, root, text};
+use support::{Built, Need, built, can, oracle, root, text};
 
 /// Eleven hosts are enough for a machine; two labs would measure each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -24,37 +26,45 @@ fn lab_can(test: &str) -> bool {
     }
     let probe = Command::new(script("lab")).arg("probe").output().expect("lab");
     if !probe.status.success() {
-        eprintln!("SKIPPED {test}: {}", text(&probe.stderr).trim());
+        // Past the test runner's capture, so that it is seen.
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {}", text(&probe.stderr).trim());
     }
     probe.status.success()
 }
 
-fn installs(inventory: &str, mode: &str) {
-    if !lab_can(&format!("the lab of {inventory}")) {
+/// Runs a script of the lab on a fresh build of an inventory, and prints its figures.
+fn runs(inventory: &str, name: &str, label: &str, last: impl Fn(&Built) -> OsString) {
+    if !lab_can(&format!("the lab's {name} of {inventory}")) {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let b = built(inventory);
-    let out = Command::new(script("test"))
+    let out = Command::new(script(name))
         .arg(b.out())
-        .arg(mode)
+        .arg(last(&b))
+        .env("KHAGEN", env!("CARGO_BIN_EXE_khagen"))
         .env("KHAGEN_ORACLE", oracle().expect("probed"))
-        .env("KHAGEN_LAB", format!("t{}{}", std::process::id(), &mode[..1]))
+        .env("KHAGEN_LAB", format!("t{}{label}", std::process::id()))
         .output()
-        .expect("tests/lab/test");
+        .expect("a script of the lab");
     let said = text(&out.stdout);
     assert!(out.status.success(), "{}: {said}\n{}", out.status, text(&out.stderr));
     for line in said.lines().filter(|l| l.starts_with("from the first") || l.contains(" passed, ")) {
-        println!("{inventory}: {line}");
+        let _ = writeln!(std::io::stderr(), "lab, {name} of {inventory}: {line}");
     }
 }
 
 #[test]
 fn eleven_hosts_are_installed_from_their_tarballs() {
-    installs("inventory", "separate");
+    runs("inventory", "test", "s", |_| "separate".into());
 }
 
 #[test]
 fn three_hosts_that_are_everything_are_installed_one_after_the_other() {
-    installs("compact", "compact");
+    runs("compact", "test", "c", |_| "compact".into());
+}
+
+#[test]
+fn etcd_survives_its_bad_days_with_a_live_writer() {
+    runs("inventory", "bad-days", "b", |b| b.inventory().into());
 }

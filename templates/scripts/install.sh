@@ -223,6 +223,7 @@ plan_units() {
     data=$(etcd_data)
     # It must be announced to the running cluster before its first start.
     if [[ $state == existing && ! -d $data/member ]]; then etcd_waits=yes; fi
+    if [[ $state == existing && -d $data/member ]]; then check_not_stale "$data"; fi
     for entry in "${UNITS[@]}"; do
         IFS='|' read -r unit enable start restart_on reload_on <<<"$entry"
         unit_state "$unit"
@@ -246,26 +247,45 @@ plan_units() {
         if touched "${prefixes[@]}"; then UNIT_ACTIONS+=("reload|$unit"); fi
     done
 }
-# A founding member that has lost its data must not start anew under its old name: the others count on what it has promised.
-# One that has run has told the cluster where its clients find it.
-check_not_lost() {
-    local env=$HERE/root/etc/etcd/etcd.env endpoint endpoints=() own peer name members=() entry is clients
+# member_known: asks the other members what they know of this one. Sets KNOWN to "yes", "unstarted" or "no", or to nothing if none
+# of them answers.
+member_known() {
+    local env=$HERE/root/etc/etcd/etcd.env endpoint endpoints=() own peer members=() entry is clients
+    KNOWN=''
     if [[ ! -f $env ]]; then return 0; fi
     own=$(env_value ETCD_ADVERTISE_CLIENT_URLS "$env")
     peer=$(env_value ETCD_INITIAL_ADVERTISE_PEER_URLS "$env")
-    name=$(env_value ETCD_NAME "$env")
     lines endpoints list etcdEndpoints
     for endpoint in "${endpoints[@]}"; do
         if [[ $endpoint == "$own" ]] || ! connects "$(host_of "${endpoint#*://}")" "$(port_of "$endpoint")"; then continue; fi
         ETCD_PKI=$HERE/root/etc/etcd/pki lines members etcd_client "$endpoint" member list 2>/dev/null || continue
+        KNOWN=no
         for entry in "${members[@]}"; do
             IFS='|' read -r _ _ _ is clients _ <<<"${entry//, /|}"
-            if [[ $is == "$peer" && -n $clients ]]; then
-                finish 6 "the cluster knows $name as a member that has run, but its data is not in $1: it must not start anew under the old name. Take the lost one out on another etcd host (khagen-etcd-replace $name --yes), set cluster.state: running, build, and install that bundle"
-            fi
+            if [[ $is == "$peer" ]]; then KNOWN=${clients:+yes}; KNOWN=${KNOWN:-unstarted}; fi
         done
         return 0
     done
+}
+# A founding member that has lost its data must not start anew under its old name: the others count on what it has promised.
+# One that has run has told the cluster where its clients find it.
+check_not_lost() {
+    local name
+    member_known
+    if [[ $KNOWN == yes ]]; then
+        name=$(env_value ETCD_NAME "$HERE/root/etc/etcd/etcd.env")
+        finish 6 "the cluster knows $name as a member that has run, but its data is not in $1: it must not start anew under the old name. Take the lost one out on another etcd host (khagen-etcd-replace $name --yes), set cluster.state: running, build, and install that bundle"
+    fi
+}
+# Data of a member that was taken off the list meanwhile: etcd would end as often as it starts.
+check_not_stale() {
+    local sub
+    sub=$(systemctl show -p SubState --value etcd.service)
+    if [[ $sub == running ]]; then return 0; fi
+    member_known
+    if [[ $KNOWN == no ]]; then
+        finish 6 "$1 holds data, but the running cluster knows no member with this peer URL: stale. Move it aside, then run this again, and up.sh: systemctl stop etcd && mv $1 $1.stale && install -d -o etcd -g etcd -m 0700 $1"
+    fi
 }
 etcd_data() {
     local dir=''
@@ -580,7 +600,7 @@ apply() {
 
 # The units hold for a moment, and no file differs any more.
 check_result() {
-    local entry unit start state sub tries path mode owner group policy sha
+    local entry unit start state sub tries stopping path mode owner group policy sha
     look
     for entry in "${FILES[@]}"; do
         IFS='|' read -r path mode owner group policy sha <<<"$entry"
@@ -594,11 +614,16 @@ check_result() {
         if [[ $start != true || ($unit == etcd.service && -n $JOINS_FIRST) ]]; then continue; fi
         is_oneshot "$unit"
         if [[ $ONESHOT == yes ]]; then continue; fi
-        for tries in 1 2 3 4 5 6 7 8 9 10; do
+        # To stop takes as long as the unit may take: etcd with watchers seven seconds, at most the minute of its unit. Only then
+        # does the time to come up begin.
+        tries=0 stopping=0
+        while :; do
             state=$(systemctl show -p ActiveState --value "$unit")
             sub=$(systemctl show -p SubState --value "$unit")
             if [[ $state == active || $state == failed ]]; then break; fi
-            if [[ $tries -lt 10 ]]; then sleep 0.5; fi
+            if [[ $state == deactivating && $stopping -lt 150 ]]; then stopping=$((stopping + 1)); else tries=$((tries + 1)); fi
+            if [[ $tries -ge 10 ]]; then break; fi
+            sleep 0.5
         done
         case $unit:$state/$sub in
             *:active/*) say "$unit is active" ;;

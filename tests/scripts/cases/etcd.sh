@@ -142,6 +142,8 @@ case_etcd_member_is_added() {
     # somebody else's data is not taken for this member's
     mkdir -p "$BOX/data3/member"
     code 6 "$BOX/b/up.sh" --wait 5; says 'stale'
+    code 6 "$BOX/b/install.sh" --dry-run; says 'stale'
+    code 6 "$BOX/b/install.sh"; says 'knows no member with this peer URL'
     rmdir "$BOX/data3/member" "$BOX/data3"
     code 0 "$BOX/b/up.sh" --wait 60; says 'as a learner'; says 'healthy and votes'
     [[ $(ctl member list | grep -c 'started, m3.*false') == 1 ]] || die "$(ctl member list)"
