@@ -1,5 +1,7 @@
 //! The command line's types: raw arguments, in the order of `--help`. Nothing is resolved here.
 
+pub mod pki;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -32,6 +34,8 @@ pub enum Command {
     Verify(Verify),
     /// List the container images and packages that the hosts need
     Images(Images),
+    /// Keys and certificates: what there is, until when it holds, and its upkeep
+    Pki(pki::Pki),
     /// Say what a finding's code means
     Explain(Explain),
 }

@@ -4,6 +4,7 @@
 //! load (text to documents with spans), check (documents to a [`model::Inventory`]), plan (what each host gets, pure),
 //! issue (keys and certificates kept or made, with the reason), render (symbolic files, pure), pack (tarballs).
 
+pub mod calendar;
 pub mod check;
 pub mod cli;
 pub mod command;

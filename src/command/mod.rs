@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod explain;
 mod images;
+mod pki;
 mod report;
 mod verify;
 
@@ -150,6 +151,7 @@ fn run() -> ExitCode {
         Command::Diff(args) => diff::run(args, &mut streams),
         Command::Verify(args) => verify::run(args, &mut streams),
         Command::Images(args) => images::run(args, &mut streams),
+        Command::Pki(args) => pki::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {
