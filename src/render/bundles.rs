@@ -74,9 +74,12 @@ impl<'a> Shared<'a> {
         files.extend(balancer::shared(cluster)?);
         files.extend(node::shared(cluster)?);
         files.extend(kubeadm::shared(cluster));
-        for (name, text) in scripts::ETCD_SCRIPTS.iter() {
-            let path = format!("/usr/local/sbin/{name}");
-            files.push(FileEntry::new(path, shared("etcd"), Content::text(text.as_str())).mode(0o755));
+        let installed = [("etcd", &*scripts::ETCD_SCRIPTS), ("all", &*scripts::EVERYWHERE_SCRIPTS)];
+        for (layer, scripts) in installed {
+            files.extend(scripts.iter().map(|(name, text)| {
+                let path = format!("/usr/local/sbin/{name}");
+                FileEntry::new(path, shared(layer), Content::text(text.as_str())).mode(0o755)
+            }));
         }
         let scripts = contents(&scripts::HOST_SCRIPTS);
         let operator_scripts = contents(&scripts::OPERATOR_SCRIPTS);

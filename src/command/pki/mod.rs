@@ -1,6 +1,7 @@
 //! `khagen pki`: one file per command, and what they share.
 
 mod list;
+mod renew;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use crate::pki::store::{Access, Store};
 pub fn run(args: &Pki, streams: &mut Streams) -> Result<Exit, Failure> {
     match &args.command {
         PkiCommand::List(args) => list::run(args, streams),
+        PkiCommand::Renew(args) => renew::run(args, streams),
     }
 }
 
@@ -37,4 +39,15 @@ fn public_store(cluster: &Cluster) -> Result<Store, Failure> {
 
 fn of_store(error: &StoreError) -> Failure {
     Failure::new(if error.is_integrity() { Exit::Integrity } else { Exit::Error }, error)
+}
+
+/// The clusters that a command is for: all, or the one of a folder.
+fn chosen<'a>(inventory: &'a Inventory, folder: Option<&str>) -> Result<Vec<&'a Cluster>, Failure> {
+    let Some(folder) = folder else { return Ok(inventory.clusters.iter().collect()) };
+    let found: Vec<&Cluster> =
+        inventory.clusters.iter().filter(|c| c.folder.as_deref() == Some(folder)).collect();
+    if found.is_empty() {
+        return Err(Failure::because(Exit::Usage, format!("the inventory has no cluster folder {folder}")));
+    }
+    Ok(found)
 }

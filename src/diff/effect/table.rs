@@ -159,6 +159,14 @@ pub const RULES: &[Rule] = &[
         "etcd reads its certificate and key anew at each handshake; nothing restarts",
         "etcd, client/pkg/transport/listener.go: TLSInfo.GetCertificate",
     ),
+    rule(
+        "calendar",
+        &["/etc/khagen/certificates.conf", "/usr/local/sbin/khagen-certificates"],
+        &[],
+        Class::None,
+        "read by the next khagen-certificates that a person or a timer runs",
+        "nothing runs it by itself",
+    ),
     // ---- trust of the Kubernetes cluster ----
     rule(
         "kubernetes-ca",
