@@ -343,7 +343,9 @@ fn the_hosts_script_says_the_same_in_every_shell() {
     for host in built.hosts().iter().filter(|h| *h != "operator") {
         let root = on_host(&built, host, dir.path());
         let mut reports = BTreeSet::new();
-        for shell in shells {
+        // Each kind of host in every shell, all hosts in one.
+        let enough = if host.contains('1') { &shells[..] } else { &shells[..1] };
+        for shell in enough {
             let at = NOW.to_string();
             let out = script(shell, &root, host, &["--facts", "--at", &at]);
             assert_eq!(out.status.code(), Some(0), "{shell:?} {host}: {}", text(&out.stderr));

@@ -131,6 +131,10 @@ impl State {
     }
 }
 
+/// What external-CA mode costs.
+pub const NO_SIGNER: &str = "nobody in the cluster can sign (kubernetes.pki: external-ca): kubelets' credentials are khagen's and \
+     end like all others; renew and install them in time";
+
 impl Calendar {
     /// The most urgent state of all entries.
     pub fn state(&self) -> State {
@@ -175,10 +179,18 @@ pub fn calendar(cluster: &Cluster, store: &Store, facts: &Facts, now: OffsetDate
         entry.places = places.remove(entry.id.as_str()).unwrap_or_default();
     }
     for host in cluster.nodes() {
-        entries.extend(of_kubelet(cluster, host));
+        let mut made = of_kubelet(cluster, host);
+        if cluster.is_external_ca() {
+            // kubelet.conf holds khagen's.
+            made.retain(|e| !e.id.starts_with("kubelet-client/"));
+        }
+        entries.extend(made);
     }
     let mut notes = report(cluster, store, facts, &mut entries);
     notes.extend(store.notes().iter().cloned());
+    if cluster.is_external_ca() {
+        notes.push(NO_SIGNER.to_owned());
+    }
     for entry in &mut entries {
         if let Some(end) = entry.not_after {
             entry.days_left = Some((end - now).whole_seconds().div_euclid(86_400));

@@ -84,12 +84,17 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
         output: out.to_owned(),
         decisions,
         due,
-        notes: store.notes().to_vec(),
+        notes: notes(cluster, &store),
         bundles: Vec::new(),
         written: 0,
         removed: 0,
     };
     Ok(Prepared { store, ledger, requests, former, outcome })
+}
+
+fn notes(cluster: &Cluster, store: &Store) -> Vec<String> {
+    let mode = cluster.is_external_ca().then(|| crate::calendar::NO_SIGNER.to_owned());
+    store.notes().iter().cloned().chain(mode).collect()
 }
 
 /// A random cluster id; used only by a cluster that has none.

@@ -200,7 +200,9 @@ impl<'a> Shared<'a> {
         let mut head = identity(cluster, ledger, OPERATOR);
         head.push(("endpoint", json!(cluster.kubernetes.endpoint.to_string()).to_string()));
         head.push(("etcdEndpoints", texts(&cluster.etcd_endpoints())));
-        head.push(("bootstrapTokenFile", json!("bootstrap-token").to_string()));
+        if !cluster.is_external_ca() {
+            head.push(("bootstrapTokenFile", json!("bootstrap-token").to_string()));
+        }
         let mut bundle = Bundle { name: OPERATOR.to_owned(), files, head };
         bundle.sort();
         Ok(bundle)
@@ -246,6 +248,9 @@ impl<'a> Shared<'a> {
             Some(kubeadm::Bootstrap::Init) => text("kubeadm", "init"),
             Some(kubeadm::Bootstrap::Join) => text("kubeadm", "join"),
             None => {}
+        }
+        if host.is_node() && cluster.is_external_ca() {
+            text("kubeletCredentials", "issued");
         }
         if host.is_node() {
             text("kubernetesVersion", &format!("v{}", cluster.kubernetes.version));

@@ -209,6 +209,14 @@ pub const RULES: &[Rule] = &[
         "kube-apiserver, --etcd-cafile: read at start",
     ),
     rule(
+        "kubelet-credentials",
+        &["/etc/kubernetes/kubelet.conf"],
+        &[],
+        Class::Reissue,
+        "the node goes on under its own name with a new key",
+        "kubelet, --kubeconfig: read at start",
+    ),
+    rule(
         "control-plane-certificates",
         &["/etc/kubernetes/pki/*", "/etc/kubernetes/*.conf"],
         &[],
