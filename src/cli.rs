@@ -1,5 +1,7 @@
 //! The command line's types: raw arguments, in the order of `--help`. Nothing is resolved here.
 
+pub mod pki;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -36,6 +38,8 @@ pub enum Command {
     Secret(Secret),
     /// Prepare a stick: copy bundles and packages to a medium, and read them again from it
     Export(Export),
+    /// Keys and certificates: what there is, until when it holds, and its upkeep
+    Pki(pki::Pki),
     /// Say what a finding's code means
     Explain(Explain),
 }

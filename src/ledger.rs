@@ -33,6 +33,9 @@ pub struct Founding {
     pub service_subnet: String,
     /// FQDN of the host that runs `kubeadm init`.
     pub first_control_plane: String,
+    /// `kubernetes.pki`, if it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pki: Option<String>,
     /// SHA-256 of the SPKI by CA, in hexadecimal.
     pub ca_fingerprints: BTreeMap<String, String>,
 }

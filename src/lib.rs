@@ -5,6 +5,7 @@
 //! issue (keys and certificates kept or made, with the reason), render (symbolic files, pure), pack (tarballs).
 
 pub mod archive;
+pub mod calendar;
 pub mod check;
 pub mod cli;
 pub mod command;

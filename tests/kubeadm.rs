@@ -8,7 +8,8 @@ use std::process::Command;
 
 use support::{Built, Need, built, can, khagen, oracle, run, scratch, text, unpack_to};
 
-const INVENTORIES: [&str; 7] = ["inventory", "compact", "dual-stack", "ipv6", "cilium", "single", "settings"];
+const INVENTORIES: [&str; 8] =
+    ["inventory", "compact", "dual-stack", "ipv6", "cilium", "single", "settings", "external-ca"];
 
 #[test]
 fn every_document_is_decoded_strictly_and_validated() {
@@ -25,6 +26,14 @@ fn every_document_is_decoded_strictly_and_validated() {
             let config = folder.join("root/etc/kubernetes/kubeadm.yaml");
             if !config.exists() {
                 continue;
+            }
+            // kubeadm looks at the file that a document names, so that it must be where the document says.
+            let document = fs::read_to_string(&config).expect("read");
+            let kubelet_conf = "kubeConfigPath: /etc/kubernetes/kubelet.conf";
+            if document.contains(kubelet_conf) {
+                let there = folder.join("root/etc/kubernetes/kubelet.conf");
+                let there = format!("kubeConfigPath: {}", there.display());
+                fs::write(&config, document.replace(kubelet_conf, &there)).expect("write");
             }
             let mut judge = Command::new(oracle.join("kubeadm-judge"));
             let patches = folder.join("root/etc/kubernetes/patches");
@@ -76,20 +85,24 @@ fn kubeadm_finds_certificates_and_kubeconfigs_complete() {
         let certs = phase(&root, "certs");
         for kept in ["ca", "apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client"] {
             let reused = certs.contains(&format!("Using existing {kept} "))
-                || certs.contains(&format!("Using existing {kept} certificate authority"));
+                || certs.contains(&format!("Using existing {kept} certificate authority"))
+                || certs.contains(&format!("Using existing {kept} keyless certificate authority"));
             assert!(reused, "{name}: kubeadm did not take {kept}:\n{certs}");
         }
-        assert!(certs.contains("Using the existing \"sa\" key"), "{name}:\n{certs}");
+        let sa = ["Using the existing \"sa\" key", "Using existing sa keys"];
+        assert!(sa.iter().any(|said| certs.contains(said)), "{name}:\n{certs}");
         assert!(!certs.contains("Generating"), "{name}:\n{certs}");
         let configs = phase(&root, "kubeconfig");
         for kept in ["admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"] {
-            let reused =
-                configs.contains(&format!("Using existing kubeconfig file: \"/etc/kubernetes/{kept}\""));
+            let reused = configs
+                .contains(&format!("Using existing kubeconfig file: \"/etc/kubernetes/{kept}\""))
+                || configs.contains(&format!("External CA mode: Using user provided {kept}"));
             assert!(reused, "{name}: kubeadm did not take {kept}:\n{configs}");
         }
-        // The only one that kubeadm makes here is the init node's own kubelet's.
+        // The only one that kubeadm makes here is the init node's own kubelet's, if it has a CA to sign with.
         let written: Vec<&str> = configs.lines().filter(|l| l.contains("Writing")).collect();
         assert!(written.iter().all(|l| l.contains("kubelet.conf")), "{name}:\n{configs}");
+        assert_eq!(written.is_empty(), name == "external-ca", "{name}:\n{configs}");
     }
 }
 

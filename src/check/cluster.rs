@@ -14,7 +14,7 @@ use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::Node;
 use crate::model::{
     ClusterState, ContainerdMajor, ControlPlaneComponent, Dns, Endpoint, Etcd, KubeProxyMode, Kubernetes,
-    LoadBalancer, LoadBalancerMode, PeerCa, Pki, Subnets, Version, Vip,
+    LoadBalancer, LoadBalancerMode, PeerCa, Pki, PkiMode, Subnets, Version, Vip,
 };
 use crate::schema;
 use crate::value::Value;
@@ -69,6 +69,7 @@ pub fn kubernetes(view: View<'_>, balancer: &LoadBalancer, balancer_view: View<'
             .map(quantity::go_duration)
             .unwrap_or_default(),
         containerd: if view.word("containerd") == "1.7" { ContainerdMajor::V1 } else { ContainerdMajor::V2 },
+        pki: if view.word("pki") == "external-ca" { PkiMode::ExternalCa } else { PkiMode::Pregenerated },
     }
 }
 

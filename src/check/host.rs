@@ -15,8 +15,8 @@ use super::view::{View, arguments, foreign, items, texts};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::load::tree::{Node, Value};
 use crate::model::{
-    Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint, UserContent,
-    UserFile,
+    Artifacts, Host, HostAddresses, HostState, KeyedText, Layer, Layered, Patch, Role, Ssh, Taint,
+    UserContent, UserFile,
 };
 use crate::schema::{self, HOST};
 use crate::source::Span;

@@ -215,9 +215,7 @@ fn failure(error: BuildError) -> Failure {
             for d in due {
                 failure.message.push_str(&format!("\n  {}: {}", d.id, date(d.not_after)));
             }
-            failure.help(
-                "remove their folders below the store's objects/ to have the next build issue them again",
-            )
+            failure.help("`khagen pki renew` marks them, and the next build issues them again")
         }
         BuildError::MustIssue { decisions, .. } => {
             for d in decisions {

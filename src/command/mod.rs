@@ -4,9 +4,10 @@ mod build;
 mod check;
 mod diff;
 mod explain;
-mod identity;
 mod export;
+mod identity;
 mod images;
+mod pki;
 mod report;
 mod secret;
 mod verify;
@@ -155,6 +156,7 @@ fn run() -> ExitCode {
         Command::Images(args) => images::run(args, &mut streams),
         Command::Secret(args) => secret::run(args, &mut streams),
         Command::Export(args) => export::run(args, &mut streams),
+        Command::Pki(args) => pki::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {

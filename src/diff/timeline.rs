@@ -11,9 +11,10 @@ use super::compare::shown;
 use crate::pki::read;
 use crate::snapshot::{Body, Bundle, Head, OPERATOR};
 
-/// Whether a bundle is worth opening for its certificates: a worker gets none.
+/// Whether a bundle is worth opening for its certificates: a worker gets one only where khagen issues kubelets' credentials.
 pub fn has_certificates(name: &str, head: &Head) -> bool {
-    name == OPERATOR || head.has("etcd") || head.has("control-plane")
+    let issued = head.all.contains_key("kubeletCredentials");
+    name == OPERATOR || head.has("etcd") || head.has("control-plane") || issued
 }
 
 /// The certificates of both sides of one bundle, by file.

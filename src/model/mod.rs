@@ -116,6 +116,19 @@ pub struct Kubernetes {
     pub token_ttl: String,
     /// containerd's configuration format.
     pub containerd: ContainerdMajor,
+    /// Whether the cluster has the keys of its CAs.
+    pub pki: PkiMode,
+}
+
+/// `kubernetes.pki`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PkiMode {
+    /// khagen issues for the control planes and gives them the CAs' keys; kubelets bootstrap by token.
+    #[default]
+    Pregenerated,
+    /// khagen issues everything, kubelets' credentials too; the CAs' keys never leave the store, and nobody signs in the
+    /// cluster.
+    ExternalCa,
 }
 
 /// `dns` of ClusterConfiguration.
@@ -318,6 +331,11 @@ impl Cluster {
     /// Hosts that run a kubelet.
     pub fn nodes(&self) -> impl Iterator<Item = &Host> + '_ {
         self.hosts.iter().filter(|h| h.has(Role::ControlPlane) || h.has(Role::Worker))
+    }
+
+    /// Whether nobody in the cluster can sign.
+    pub fn is_external_ca(&self) -> bool {
+        self.kubernetes.pki == PkiMode::ExternalCa
     }
 
     /// The client URLs of etcd's members, in order of FQDN.

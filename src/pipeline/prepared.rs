@@ -1,5 +1,6 @@
 //! What every way of building does first: open the store, settle the ledger, decide what is issued, and issue it in memory.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{BuildError, Outcome};
@@ -65,7 +66,10 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
         How::Decide | How::Public => decide::decide(&requests, &secrets, &store)?,
     };
     let mut due = due::due(&store, cluster.pki.renew_before_days, env.now());
-    due.retain(|d| requests.iter().any(|r| r.id == d.id));
+    // What is issued in this build is not due, also where it is only decided.
+    let stays: BTreeSet<&ObjectId> =
+        decisions.iter().filter(|d| d.action == Action::Keep).map(|d| &d.id).collect();
+    due.retain(|d| stays.contains(&d.id));
     let expired: Vec<Due> = due.iter().filter(|d| d.state == DueState::Expired).cloned().collect();
     if !expired.is_empty() {
         return Err(BuildError::Expired { cluster: cluster.name.clone(), due: expired });
@@ -84,14 +88,19 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
         output: out.to_owned(),
         decisions,
         due,
-        notes: store.notes().to_vec(),
         recipients: cluster.recipients.as_slice().len(),
         encrypted_otherwise,
+        notes: notes(cluster, &store),
         bundles: Vec::new(),
         written: 0,
         removed: 0,
     };
     Ok(Prepared { store, ledger, requests, former, outcome })
+}
+
+fn notes(cluster: &Cluster, store: &Store) -> Vec<String> {
+    let mode = cluster.is_external_ca().then(|| crate::calendar::NO_SIGNER.to_owned());
+    store.notes().iter().cloned().chain(mode).collect()
 }
 
 /// A random cluster id; used only by a cluster that has none.

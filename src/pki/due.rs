@@ -28,20 +28,24 @@ pub enum DueState {
 /// The store's certificates that end within so many days of a time, by name. Objects that the plan no longer asks
 /// for are among them; whoever reports filters.
 pub fn due(store: &Store, renew_before_days: u32, now: OffsetDateTime) -> Vec<Due> {
-    let margin = Duration::days(i64::from(renew_before_days));
     store
         .objects()
         .filter_map(|(id, _)| {
             let not_after = store.validity(id)?.not_after;
-            // RFC 5280 section 4.1.2.5: the last second is part of the validity.
-            let state = if now > not_after {
-                DueState::Expired
-            } else if not_after - now <= margin {
-                DueState::Due
-            } else {
-                return None;
-            };
+            let state = state(not_after, renew_before_days, now)?;
             Some(Due { id: id.clone(), not_after, state })
         })
         .collect()
+}
+
+/// How pressing the end of a validity is; `None` as long as it is not.
+pub fn state(not_after: OffsetDateTime, renew_before_days: u32, now: OffsetDateTime) -> Option<DueState> {
+    // RFC 5280 section 4.1.2.5: the last second is part of the validity.
+    if now > not_after {
+        Some(DueState::Expired)
+    } else if not_after - now <= Duration::days(i64::from(renew_before_days)) {
+        Some(DueState::Due)
+    } else {
+        None
+    }
 }

@@ -160,7 +160,10 @@ impl SigningKey {
         ] {
             if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve, &der, random) {
                 let bytes = pair.public_key().as_ref().to_vec();
-                return Ok(SigningKey { pair: Pair::Ecdsa(Box::new(pair)), public: PublicKey { algorithm, bytes } });
+                return Ok(SigningKey {
+                    pair: Pair::Ecdsa(Box::new(pair)),
+                    public: PublicKey { algorithm, bytes },
+                });
             }
         }
         let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| KeyError::Unusable)?;

@@ -272,6 +272,21 @@ impl Store {
         Ok(())
     }
 
+    /// Takes a mark for renewal off again.
+    ///
+    /// # Errors
+    /// When there is no such object.
+    pub fn unmark(&mut self, id: &ObjectId) -> Result<(), StoreError> {
+        let object = self.objects.get_mut(id).ok_or_else(|| StoreError::NoSuchObject { id: id.clone() })?;
+        if object.record.renew {
+            object.record.renew = false;
+            if object.state == State::Saved {
+                object.state = State::Marked;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes over what was issued.
     pub(super) fn insert(&mut self, id: ObjectId, object: Object) {
         self.objects.insert(id, object);

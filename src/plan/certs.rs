@@ -23,6 +23,8 @@ pub const ETCD_PEER_CA: &str = "ca/etcd-peer";
 pub const SERVICE_ACCOUNT: &str = "service-account";
 /// kubeadm's bootstrap token.
 pub const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
+/// A kubelet's client, where khagen issues it.
+pub const KUBELET: &str = "kubelet";
 /// The key of fingerprints of short secrets.
 pub const FINGERPRINT_KEY: &str = "fingerprint-key";
 /// The VRRP password.
@@ -92,6 +94,21 @@ pub fn certificates(cluster: &Cluster, first: &str) -> Vec<CertRequest> {
     for host in cluster.with_role(Role::ControlPlane) {
         control_plane(cluster, host, first == host.fqdn, &mut out);
     }
+    if cluster.is_external_ca() {
+        for host in cluster.nodes() {
+            // kubeadm's and the node authorizer's names (k8s.io, Using Node Authorization).
+            let name = format!("system:node:{}", host.node_name);
+            let client = Client { cluster, host: Some(host) };
+            let id = of_host(KUBELET, host);
+            out.push(client.request(
+                id.as_str(),
+                KUBERNETES_CA,
+                &name,
+                Some("system:nodes"),
+                "kubelet.conf: kubelet to API servers",
+            ));
+        }
+    }
     let client = Client { cluster, host: None };
     out.push(client.request(
         OPERATOR_ADMIN,
@@ -123,6 +140,10 @@ pub fn secrets(cluster: &Cluster) -> Vec<SecretRequest> {
             purpose: "lets nodes join",
         },
     ];
+    // Where nobody signs, a token would let a kubelet ask in vain.
+    if cluster.is_external_ca() {
+        out.retain(|s| s.kind != SecretKind::BootstrapToken);
+    }
     if cluster.load_balancer.auth && cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
         out.push(SecretRequest {
             id: ObjectId::new(VRRP_PASSWORD),
@@ -210,13 +231,19 @@ fn control_plane(cluster: &Cluster, host: &Host, first: bool, out: &mut Vec<Cert
     );
     add("apiserver-etcd-client", ETCD_CA, "kube-apiserver-etcd-client", None, "API server to etcd");
     add("admin", KUBERNETES_CA, "kubernetes-admin", Some(admins), "admin.conf");
-    if first && cluster.kubernetes.version.line() >= (1, 29) {
+    // Without the CA's key kubeadm wants it for any phase of init (kubeconfigphase.ValidateKubeconfigsForExternalCA), and
+    // phases of init are what reconfigure.sh runs on every control plane.
+    if (first || cluster.is_external_ca()) && cluster.kubernetes.version.line() >= (1, 29) {
         add(
             "super-admin",
             KUBERNETES_CA,
             "kubernetes-super-admin",
             Some("system:masters"),
-            "super-admin.conf of the first control plane",
+            if cluster.is_external_ca() {
+                "super-admin.conf, for kubeadm's phases of init"
+            } else {
+                "super-admin.conf of the first control plane"
+            },
         );
     }
     add(

@@ -43,6 +43,7 @@ pub fn settle(cluster: &Cluster, ledger: &Ledger, fresh_id: &str) -> Result<Ledg
         pod_subnet: k.pod_subnets.joined(),
         service_subnet: k.service_subnets.joined(),
         first_control_plane: first_control_plane(cluster, old),
+        pki: cluster.is_external_ca().then(|| "external-ca".to_owned()),
         ca_fingerprints: old.map(|f| f.ca_fingerprints.clone()).unwrap_or_default(),
     };
     if let (ClusterState::Running, Some(old)) = (cluster.state, old) {
@@ -88,7 +89,10 @@ fn first_control_plane(cluster: &Cluster, old: Option<&Founding>) -> String {
 }
 
 fn changes(old: &Founding, new: &Founding) -> Vec<FoundingChange> {
+    let pki = |f: &Founding| f.pki.clone().unwrap_or_else(|| "pregenerated".to_owned());
+    let (was, now) = (pki(old), pki(new));
     let pairs = [
+        ("kubernetes.pki", &was, &now),
         ("cluster.name", &old.cluster_name, &new.cluster_name),
         ("kubernetes.networking.dnsDomain", &old.dns_domain, &new.dns_domain),
         ("kubernetes.networking.podSubnet", &old.pod_subnet, &new.pod_subnet),

@@ -74,9 +74,12 @@ impl<'a> Shared<'a> {
         files.extend(balancer::shared(cluster)?);
         files.extend(node::shared(cluster)?);
         files.extend(kubeadm::shared(cluster));
-        for (name, text) in scripts::ETCD_SCRIPTS.iter() {
-            let path = format!("/usr/local/sbin/{name}");
-            files.push(FileEntry::new(path, shared("etcd"), Content::text(text.as_str())).mode(0o755));
+        let installed = [("etcd", &*scripts::ETCD_SCRIPTS), ("all", &*scripts::EVERYWHERE_SCRIPTS)];
+        for (layer, scripts) in installed {
+            files.extend(scripts.iter().map(|(name, text)| {
+                let path = format!("/usr/local/sbin/{name}");
+                FileEntry::new(path, shared(layer), Content::text(text.as_str())).mode(0o755)
+            }));
         }
         let scripts = contents(&scripts::HOST_SCRIPTS);
         let operator_scripts = contents(&scripts::OPERATOR_SCRIPTS);
@@ -200,7 +203,9 @@ impl<'a> Shared<'a> {
         let mut head = identity(cluster, ledger, OPERATOR);
         head.push(("endpoint", json!(cluster.kubernetes.endpoint.to_string()).to_string()));
         head.push(("etcdEndpoints", texts(&cluster.etcd_endpoints())));
-        head.push(("bootstrapTokenFile", json!("bootstrap-token").to_string()));
+        if !cluster.is_external_ca() {
+            head.push(("bootstrapTokenFile", json!("bootstrap-token").to_string()));
+        }
         let mut bundle = Bundle { name: OPERATOR.to_owned(), files, head };
         bundle.sort();
         Ok(bundle)
@@ -246,6 +251,9 @@ impl<'a> Shared<'a> {
             Some(kubeadm::Bootstrap::Init) => text("kubeadm", "init"),
             Some(kubeadm::Bootstrap::Join) => text("kubeadm", "join"),
             None => {}
+        }
+        if host.is_node() && cluster.is_external_ca() {
+            text("kubeletCredentials", "issued");
         }
         if host.is_node() {
             text("kubernetesVersion", &format!("v{}", cluster.kubernetes.version));

@@ -26,18 +26,23 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
     let file = |path: &str, layer: &str, content: Content| FileEntry::new(path, shared(layer), content);
     let mut files = vec![
         file("/etc/etcd/pki/etcd-ca.crt", "etcd", ca(certs::ETCD_CA)?),
-        file("/etc/kubernetes/pki/ca.crt", "control-plane", ca(certs::KUBERNETES_CA)?),
+        // Without a token a worker has nobody to fetch it from.
+        file(
+            "/etc/kubernetes/pki/ca.crt",
+            if cluster.is_external_ca() { "kubernetes" } else { "control-plane" },
+            ca(certs::KUBERNETES_CA)?,
+        ),
         file("/etc/kubernetes/pki/front-proxy-ca.crt", "control-plane", ca(certs::FRONT_PROXY_CA)?),
         file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", ca(certs::ETCD_CA)?),
         file("/etc/kubernetes/pki/sa.pub", "control-plane", public(store, certs::SERVICE_ACCOUNT)?),
-        key("/etc/kubernetes/pki/ca.key", shared("control-plane"), ObjectId::new(certs::KUBERNETES_CA)),
-        key(
-            "/etc/kubernetes/pki/front-proxy-ca.key",
-            shared("control-plane"),
-            ObjectId::new(certs::FRONT_PROXY_CA),
-        ),
         key("/etc/kubernetes/pki/sa.key", shared("control-plane"), ObjectId::new(certs::SERVICE_ACCOUNT)),
     ];
+    if !cluster.is_external_ca() {
+        for (name, ca) in [("ca", certs::KUBERNETES_CA), ("front-proxy-ca", certs::FRONT_PROXY_CA)] {
+            let path = format!("/etc/kubernetes/pki/{name}.key");
+            files.push(key(&path, shared("control-plane"), ObjectId::new(ca)));
+        }
+    }
     if cluster.etcd.peer_ca == PeerCa::Separate {
         files.push(file("/etc/etcd/pki/etcd-peer-ca.crt", "etcd", ca(certs::ETCD_PEER_CA)?));
     }
@@ -95,7 +100,7 @@ pub fn host_files(
             ("controller-manager", "system:kube-controller-manager", &local),
             ("scheduler", "system:kube-scheduler", &local),
         ];
-        if first && k.version.line() >= (1, 29) {
+        if (first || cluster.is_external_ca()) && k.version.line() >= (1, 29) {
             configs.push(("super-admin", "kubernetes-super-admin", &remote));
         }
         for (kind, user, server) in configs {
@@ -105,8 +110,19 @@ pub fn host_files(
             files.push(FileEntry::new(path, FileLayer::Host, content).mode(0o600).policy(Policy::CreateOnce));
         }
     }
+    if host.is_node() && cluster.is_external_ca() {
+        let id = certs::of_host(certs::KUBELET, host);
+        let user = format!("system:node:{}", host.node_name);
+        let remote = format!("https://{}", cluster.kubernetes.endpoint);
+        let content = config(cluster, store, &remote, &user, id)?;
+        // Nothing on the host rewrites it: its kubelet does not rotate.
+        files.push(FileEntry::new(KUBELET_CONF, FileLayer::Host, content).mode(0o600));
+    }
     Ok(files)
 }
+
+/// The kubelet's kubeconfig.
+pub const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 
 /// The operator's credentials, as files of the operator bundle.
 ///
@@ -117,22 +133,22 @@ pub fn operator_files(cluster: &Cluster, store: &Store) -> Result<Vec<(String, u
     let etcd = ObjectId::new(certs::OPERATOR_ETCD);
     let remote = format!("https://{}", cluster.kubernetes.endpoint);
     let endpoints = cluster.etcd_endpoints().join(",") + "\n";
-    Ok(vec![
+    let mut files = vec![
         (
             "admin.conf".to_owned(),
             0o600,
             Arc::new(config(cluster, store, &remote, "kubernetes-operator", admin)?),
         ),
-        (
-            "bootstrap-token".to_owned(),
-            0o600,
-            Arc::new(Content::secret(ObjectId::new(certs::BOOTSTRAP_TOKEN))),
-        ),
         ("etcd/ca.crt".to_owned(), 0o644, Arc::new(pem(store, &ObjectId::new(certs::ETCD_CA))?)),
         ("etcd/endpoints".to_owned(), 0o644, Arc::new(Content::text(endpoints))),
         ("etcd/operator.crt".to_owned(), 0o644, Arc::new(pem(store, &etcd)?)),
         ("etcd/operator.key".to_owned(), 0o600, Arc::new(Content::secret(etcd))),
-    ])
+    ];
+    if !cluster.is_external_ca() {
+        let token = Content::secret(ObjectId::new(certs::BOOTSTRAP_TOKEN));
+        files.push(("bootstrap-token".to_owned(), 0o600, Arc::new(token)));
+    }
+    Ok(files)
 }
 
 fn config(

@@ -14,6 +14,7 @@ use crate::model::{
 };
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
+use crate::render::credentials;
 use crate::value::{self, Value};
 
 use super::node;
@@ -82,14 +83,11 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> V
         let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host)];
         files.push(FileEntry::new(NODE_PATH, FileLayer::Host, value::documents(&documents)).mode(0o600));
     }
-    if !host.kubelet.value.is_empty() {
+    let settings = own_settings(cluster, host);
+    if !settings.is_empty() {
         files.push(
-            FileEntry::new(
-                patch_path(),
-                FileLayer::Host,
-                value::documents(&[host.kubelet.value.clone().sorted()]),
-            )
-            .policy(Policy::Input),
+            FileEntry::new(patch_path(), FileLayer::Host, value::documents(&[settings.sorted()]))
+                .policy(Policy::Input),
         );
     }
     for (number, patch) in patches(host).enumerate() {
@@ -101,8 +99,18 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> V
 }
 
 /// Whether the host has patches, khagen's own or the user's.
-pub fn is_patched(host: &Host) -> bool {
-    !host.kubelet.value.is_empty() || patches(host).next().is_some()
+pub fn is_patched(cluster: &Cluster, host: &Host) -> bool {
+    !own_settings(cluster, host).is_empty() || patches(host).next().is_some()
+}
+
+/// What a host's kubelet has other than the cluster's: its own settings, and where nobody signs no rotation. kubeadm
+/// switches rotation on in KubeletConfiguration whatever is written there (componentconfigs/kubelet.go); a patch comes after.
+fn own_settings(cluster: &Cluster, host: &Host) -> Value {
+    let mut settings = host.kubelet.value.clone();
+    if cluster.is_external_ca() {
+        settings.set("rotateCertificates", Value::Bool(false));
+    }
+    settings
 }
 
 /// The user's patches that change something on a host. kubeadm takes them in the order of their names.
@@ -218,9 +226,15 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
         .with("ttl", Value::text(&k.token_ttl))
         .with("usages", Value::texts(["signing", "authentication"]))
         .with("groups", Value::texts(["system:bootstrappers:kubeadm:default-node-token"]));
-    let mut doc = document(api, "InitConfiguration").with("bootstrapTokens", Value::List(vec![token]));
-    doc = node_configuration(doc, cluster, host);
+    let mut doc = document(api, "InitConfiguration");
     let mut skipped = k.skip_init_phases.clone();
+    if cluster.is_external_ca() {
+        // Without tokens in the document kubeadm makes up one.
+        skipped.push("bootstrap-token".to_owned());
+    } else {
+        doc.set("bootstrapTokens", Value::List(vec![token]));
+    }
+    doc = node_configuration(doc, cluster, host);
     if k.kube_proxy_mode == KubeProxyMode::None && !skipped.iter().any(|p| p == "addon/kube-proxy") {
         skipped.push("addon/kube-proxy".to_owned());
     }
@@ -242,13 +256,19 @@ fn node_configuration(doc: Value, cluster: &Cluster, host: &Host) -> Value {
 fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
-    let mut discovery = Value::map().with(
-        "bootstrapToken",
-        Value::map()
-            .with("token", token())
-            .with("apiServerEndpoint", Value::text(k.endpoint.to_string()))
-            .with("caCertHashes", Value::texts([format!("sha256:{ca_hash}")])),
-    );
+    let mut discovery = if cluster.is_external_ca() {
+        // The kubelet's own credentials: kubeadm finds the cluster with them, and a kubelet.conf in place, and asks nobody
+        // to sign (cmd/kubeadm/app/discovery, discovery.For; phases/join/kubelet.go, waitForTLSBootstrappedClient).
+        Value::map().with("file", Value::map().with("kubeConfigPath", Value::text(credentials::KUBELET_CONF)))
+    } else {
+        Value::map().with(
+            "bootstrapToken",
+            Value::map()
+                .with("token", token())
+                .with("apiServerEndpoint", Value::text(k.endpoint.to_string()))
+                .with("caCertHashes", Value::texts([format!("sha256:{ca_hash}")])),
+        )
+    };
     if api == KubeadmApi::V1Beta3
         && let Some(timeout) = k.timeouts.get("discovery")
     {
@@ -259,7 +279,17 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
         // No certificateKey: the CAs are in place, so nothing is downloaded and nothing expires after two hours.
         doc.set("controlPlane", Value::map().with("localAPIEndpoint", local_endpoint(cluster, host)));
     }
-    doc.set("nodeRegistration", node_registration(cluster, host));
+    let mut registration = node_registration(cluster, host);
+    let ignored = &host.ignore_preflight_errors;
+    if cluster.is_external_ca() && !ignored.iter().any(|e| e == "all") {
+        // What khagen laid before (cmd/kubeadm/app/preflight/checks.go, FileAvailableCheck).
+        let laid = ["FileAvailable--etc-kubernetes-kubelet.conf", "FileAvailable--etc-kubernetes-pki-ca.crt"];
+        let mut all: Vec<&str> = ignored.iter().map(String::as_str).chain(laid).collect();
+        all.sort_unstable();
+        all.dedup();
+        registration.set("ignorePreflightErrors", Value::texts(all));
+    }
+    doc.set("nodeRegistration", registration);
     if !k.skip_join_phases.is_empty() {
         doc.set("skipPhases", Value::texts(&k.skip_join_phases));
     }
@@ -269,7 +299,7 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
 
 /// What Init- and JoinConfiguration have in common at their end.
 fn finish(doc: &mut Value, cluster: &Cluster, host: &Host) {
-    if is_patched(host) {
+    if is_patched(cluster, host) {
         doc.set("patches", Value::map().with("directory", Value::text(PATCHES_DIR)));
     }
     let k = &cluster.kubernetes;

@@ -55,6 +55,14 @@ pub fn shared(cluster: &Cluster) -> Result<Vec<FileEntry>, askama::Error> {
         file("/etc/modules-load.d/khagen.conf", modules(cluster)),
         file("/etc/sysctl.d/90-khagen.conf", sysctls(cluster)),
         FileEntry::new("/etc/hosts", layer("all"), Content::text(hosts_block(cluster))).policy(Policy::Block),
+        FileEntry::new(
+            "/etc/khagen/certificates.conf",
+            layer("all"),
+            Content::text(format!(
+                "# Written by khagen. Read by khagen-certificates.\nRENEW_BEFORE_DAYS={}\n",
+                cluster.pki.renew_before_days
+            )),
+        ),
     ];
     if swap_is_refused(&cluster.kubernetes.kubelet_config) {
         files.push(file(

@@ -37,6 +37,8 @@ const OPERATOR: &[(&str, &str)] = parts![
 const ETCD: &[(&str, &str)] =
     parts!["etcd/khagen-etcd-replace", "etcd/khagen-etcd-restore", "etcd/khagen-etcd-snapshot"];
 
+const EVERYWHERE: &[(&str, &str)] = parts!["host/khagen-certificates"];
+
 /// Name and text of every script of a host's bundle.
 pub static HOST_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(HOST));
 
@@ -45,6 +47,10 @@ pub static OPERATOR_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::n
 
 /// Name and text of every script that is installed on etcd's hosts.
 pub static ETCD_SCRIPTS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| expand_all(ETCD));
+
+/// Name and text of every script that is installed on all hosts.
+pub static EVERYWHERE_SCRIPTS: LazyLock<Vec<(&'static str, String)>> =
+    LazyLock::new(|| expand_all(EVERYWHERE));
 
 /// Names are without the folder that they have here.
 fn expand_all(scripts: &[(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
@@ -72,7 +78,12 @@ mod tests {
 
     #[test]
     fn every_include_is_known() {
-        for (name, text) in HOST_SCRIPTS.iter().chain(OPERATOR_SCRIPTS.iter()).chain(ETCD_SCRIPTS.iter()) {
+        for (name, text) in HOST_SCRIPTS
+            .iter()
+            .chain(OPERATOR_SCRIPTS.iter())
+            .chain(ETCD_SCRIPTS.iter())
+            .chain(EVERYWHERE_SCRIPTS.iter())
+        {
             assert!(text.starts_with("#!/"), "{name}");
             assert!(!text.contains("\n# @include "), "{name} includes a part that is not there");
         }

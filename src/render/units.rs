@@ -3,7 +3,7 @@
 //! One table per role. A unit restarts only for files that it cannot read anew: etcd reads its leaf certificates at every
 //! handshake (client/pkg/transport, TLSInfo) but its CAs at start only.
 
-use super::{etcd, node};
+use super::{credentials, etcd, node};
 use crate::model::{Cluster, ContainerdMajor, Host, LoadBalancerMode, Role};
 
 /// All that a host needs beside files.
@@ -240,7 +240,7 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
         needs.by_hand.push("containerd 2 and runc".to_owned());
     }
     needs.directory("/etc/kubernetes", 0o755, "root", "root");
-    if super::kubeadm::is_patched(host) {
+    if super::kubeadm::is_patched(cluster, host) {
         needs.directory(super::kubeadm::PATCHES_DIR, 0o755, "root", "root");
     }
     if host.has(Role::ControlPlane) {
@@ -254,5 +254,7 @@ fn kubernetes(cluster: &Cluster, host: &Host, needs: &mut Needs) {
         needs.unit("khagen-swap-off.service", off, off, &[unit], &[]);
     }
     // kubeadm starts it.
-    needs.unit("kubelet.service", true, false, &[], &[]);
+    // Its own credentials are rotated by the kubelet itself; khagen's are read when it starts.
+    let issued: &[&str] = if cluster.is_external_ca() { &[credentials::KUBELET_CONF] } else { &[] };
+    needs.unit("kubelet.service", true, false, issued, &[]);
 }

@@ -150,8 +150,8 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key(
         "pki",
-        Kind::Leaf(Format::Choice { options: &["pregenerated"], coming: &["external-ca", "kubeadm"] }),
-        "Who makes the certificates of the control planes.",
+        Kind::Leaf(Format::Choice { options: &["pregenerated", "external-ca"], coming: &["kubeadm"] }),
+        "Who has the CAs' keys. pregenerated: every control plane. external-ca: the store alone; no bundle holds one or a bootstrap token, khagen issues the kubelets' credentials too, and nothing in the cluster renews them.",
     )
     .default("pregenerated"),
     key(

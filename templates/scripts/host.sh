@@ -32,6 +32,8 @@ digest() {
     DIGEST=$(sha256sum -- "$1") || return 1
     DIGEST=${DIGEST%% *}
 }
+# The file that says that this node has been set up. Where khagen issues kubelet.conf, it is there before.
+node_mark() { if [[ $(field kubeletCredentials) == issued ]]; then printf '/var/lib/kubelet/config.yaml'; else printf '/etc/kubernetes/kubelet.conf'; fi; }
 there() { [[ -e $1 || -L $1 ]]; }
 aside_of() { printf '%s/.%s.khagen-new' "${1%/*}" "${1##*/}"; }
 

@@ -450,7 +450,8 @@ main() {
     if [[ $(receipt manifest) != "$DIGEST" ]]; then
         finish 4 "generation $(receipt generation) is installed, this folder is generation $(field generation): run its install.sh first"
     fi
-    [[ -f /etc/kubernetes/kubelet.conf ]] || finish 6 "this node is not in the cluster yet: run up.sh"
+    mark=$(node_mark)
+    [[ -f $mark ]] || finish 6 "this node is not in the cluster yet: run up.sh"
     "${PROCEDURE//-/_}"
     finish 0 "$PROCEDURE: done on $(field host)"
 }

@@ -34,7 +34,7 @@ show() {
 }
 
 main() {
-    local data aside='' first node
+    local data aside='' first node mark
     while [[ $# -gt 0 ]]; do
         case $1 in
             --dry-run) DRY=yes ;;
@@ -61,11 +61,12 @@ main() {
     fi
     if [[ ! -f $RECEIPT ]]; then finish 0 "nothing is installed here: nothing to do"; fi
     MANIFEST=$STATE/installed/MANIFEST.json
-    if [[ -f /etc/kubernetes/kubelet.conf && -z $RESET ]]; then
+    mark=$(node_mark)
+    if [[ -f $mark && -z $RESET ]]; then
         node=$(field nodeName)
         finish 6 "this node is in the cluster: at the bastion 'kubectl drain' and 'kubectl delete node $node', then here this again with --reset"
     fi
-    if [[ -f /etc/kubernetes/kubelet.conf && -n $YES ]]; then
+    if [[ -f $mark && -n $YES ]]; then
         say "kubeadm reset"
         if ! "$(tool kubeadm)" reset --force 2>&1 | tee -a "$LOG" >&2; then
             finish 1 "kubeadm reset failed (its reason is above). Cure it and run this again"
@@ -82,7 +83,7 @@ main() {
         fi
     fi
     if [[ -n $DRY ]]; then
-        if [[ -f /etc/kubernetes/kubelet.conf ]]; then result "kubeadm reset --force"; fi
+        if [[ -f $mark ]]; then result "kubeadm reset --force"; fi
         if [[ -n $aside ]]; then result "rename $data to $aside"; fi
         show
         finish 2 "dry run: nothing was written"

@@ -226,7 +226,9 @@ run_kubeadm() {
 }
 
 kubernetes_step() {
-    local verb endpoint token
+    local verb endpoint token issued file
+    issued=$(field kubeletCredentials)
+    file=$(node_mark)
     verb=$(field kubeadm)
     endpoint=$(field endpoint)
     API_HOST=$(host_of "$endpoint")
@@ -234,13 +236,13 @@ kubernetes_step() {
     ENDPOINTS=()
     lines ENDPOINTS list etcdEndpoints
     unit_state kubelet.service
-    if [[ -f /etc/kubernetes/kubelet.conf ]] && marked kubeadm.done; then
+    if [[ -f $file ]] && marked kubeadm.done; then
         if [[ $RUNNING == yes ]]; then say "this node is in the cluster: nothing to do"; return 0; fi
         systemctl start kubelet.service
         say "kubelet is started again"
         return 0
     fi
-    if [[ -f /etc/kubernetes/kubelet.conf ]] && ! marked kubeadm.begun; then
+    if [[ -f $file ]] && ! marked kubeadm.begun; then
         # not our doing (an adopted host): kubeadm has been here
         if [[ $RUNNING == no ]]; then systemctl start kubelet.service; fi
         mark kubeadm.done
@@ -264,10 +266,13 @@ kubernetes_step() {
                 endpoint_ready || finish 6 "$WHY. The balancers come first"
                 finish 6 "no API server is ready behind $endpoint: the first control plane comes first (up.sh there)"
             }
-            wait_for "cluster-info" cluster_info_there || finish 6 "kube-public/cluster-info is not there: the first control plane's up.sh has not ended"
-            token=$(token_id)
-            if [[ $ANSWER != *"jws-kubeconfig-$token"* ]]; then
-                finish 6 "the bootstrap token $token has expired. At the bastion run operator/open-joins.sh, which opens joining again for two hours, then run this again"
+            # with credentials of its own a node needs neither cluster-info nor a token
+            if [[ $issued != issued ]]; then
+                wait_for "cluster-info" cluster_info_there || finish 6 "kube-public/cluster-info is not there: the first control plane's up.sh has not ended"
+                token=$(token_id)
+                if [[ $ANSWER != *"jws-kubeconfig-$token"* ]]; then
+                    finish 6 "the bootstrap token $token has expired. At the bastion run operator/open-joins.sh, which opens joining again for two hours, then run this again"
+                fi
             fi ;;
         *) finish 1 "MANIFEST.json says '$verb' for kubeadm; this script knows init and join" ;;
     esac

@@ -204,8 +204,9 @@ check_balancer() {
 }
 
 check_kubernetes() {
-    local port
-    if [[ ! -f /etc/kubernetes/kubelet.conf ]]; then
+    local port mark
+    mark=$(node_mark)
+    if [[ ! -f $mark ]]; then
         bad 6 "this node is not in the cluster yet: run up.sh"
         return 0
     fi

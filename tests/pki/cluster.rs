@@ -129,6 +129,7 @@ pub fn ledger() -> Ledger {
         pod_subnet: "100.64.0.0/10".to_owned(),
         service_subnet: "198.18.0.0/16".to_owned(),
         first_control_plane: "cp1.example.com".to_owned(),
+        pki: None,
         ca_fingerprints: [("ca/kubernetes".to_owned(), "11".repeat(32))].into(),
     };
     let host = |n| (format!("etcd{n}.example.com"), HostRecord { generation: n, ..record.clone() });

@@ -97,7 +97,7 @@ fn fields(
         ("clusterDomain", &kubernetes.dns_domain, "CoreDNS serves `networking.dnsDomain`", true),
         (
             "rotateCertificates",
-            "true",
+            if scope.cluster.is_external_ca() { "false" } else { "true" },
             "kubeadm forces it on; without it nodes drop out when their certificates expire",
             true,
         ),

@@ -101,6 +101,7 @@ fn cluster() -> Cluster {
             timeouts: BTreeMap::new(),
             token_ttl: "24h0m0s".to_owned(),
             containerd: ContainerdMajor::V2,
+            pki: crate::model::PkiMode::default(),
         },
         etcd: Etcd {
             version: Version::parse("3.6.14").unwrap(),

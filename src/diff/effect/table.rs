@@ -159,6 +159,14 @@ pub const RULES: &[Rule] = &[
         "etcd reads its certificate and key anew at each handshake; nothing restarts",
         "etcd, client/pkg/transport/listener.go: TLSInfo.GetCertificate",
     ),
+    rule(
+        "calendar",
+        &["/etc/khagen/certificates.conf", "/usr/local/sbin/khagen-certificates"],
+        &[],
+        Class::None,
+        "read by the next khagen-certificates that a person or a timer runs",
+        "nothing runs it by itself",
+    ),
     // ---- trust of the Kubernetes cluster ----
     rule(
         "kubernetes-ca",
@@ -199,6 +207,14 @@ pub const RULES: &[Rule] = &[
         Class::Recreate,
         "another CA of etcd: the API server trusts only this one",
         "kube-apiserver, --etcd-cafile: read at start",
+    ),
+    rule(
+        "kubelet-credentials",
+        &["/etc/kubernetes/kubelet.conf"],
+        &[],
+        Class::Reissue,
+        "the node goes on under its own name with a new key",
+        "kubelet, --kubeconfig: read at start",
     ),
     rule(
         "control-plane-certificates",

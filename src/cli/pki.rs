@@ -1,0 +1,91 @@
+//! Arguments of `khagen pki`.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+/// Arguments of `khagen pki`.
+#[derive(Debug, clap::Args)]
+pub struct Pki {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PkiCommand,
+}
+
+/// What to do with keys and certificates.
+#[derive(Debug, Subcommand)]
+pub enum PkiCommand {
+    /// Every certificate and key, where it lies and until when it holds; needs no key
+    List(List),
+    /// Mark certificates, so that the next build issues them again
+    Renew(Renew),
+}
+
+/// Arguments of `khagen pki list`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = LIST_HELP)]
+pub struct List {
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// How the calendar is written
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+    /// Folder of what `khagen-certificates --facts` printed on the hosts, a file each
+    #[arg(long, value_name = "DIR")]
+    pub facts: Option<PathBuf>,
+}
+
+const LIST_HELP: &str = "\
+Exit codes: 0 nothing to do · 1 error · 2 something is due · 3 inventory invalid · 4 store damaged ·
+6 something has expired";
+
+/// How the calendar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For people
+    Table,
+    /// JSON
+    Json,
+    /// iCalendar, with alarms
+    Ical,
+    /// Prometheus' text format
+    Prometheus,
+}
+
+/// Arguments of `khagen pki renew`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = RENEW_HELP)]
+pub struct Renew {
+    /// Names as `khagen pki list` shows them; without any, and without --host, --profile and --all, all that is due
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(long, value_name = "DIR", default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// The cluster's folder, where the inventory has several
+    #[arg(long, value_name = "FOLDER")]
+    pub cluster: Option<String>,
+    /// Every certificate of a host
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
+    /// Every certificate of a kind, by the first part of its name: apiserver, etcd-peer, admin, ...
+    #[arg(long, value_name = "KIND")]
+    pub profile: Vec<String>,
+    /// Every certificate but the CAs'
+    #[arg(long, conflicts_with_all = ["names", "host", "profile"])]
+    pub all: bool,
+    /// Take the mark off again
+    #[arg(long)]
+    pub undo: bool,
+    /// Say what would be marked; write nothing. Exit 2 if anything would be
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+const RENEW_HELP: &str = "\
+Nothing is issued here: the mark stands in the store, the next build issues, and what comes of it on the
+hosts is shown by `khagen build --diff`. No key is needed.
+
+Exit codes: 0 done, or nothing to mark · 1 error · 2 a dry run found something · 3 inventory invalid ·
+4 store damaged · 6 a trust root of a running cluster · 64 usage";
