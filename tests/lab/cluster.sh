@@ -71,6 +71,7 @@ error_log /run/standin/error;
 events {}
 http {
     access_log off;
+    keepalive_timeout 3600s;
     server {
         listen $API_PORT ssl;
         ssl_certificate /etc/kubernetes/pki/apiserver.crt;
