@@ -262,7 +262,7 @@ fn what_is_refused() {
 #[test]
 fn the_table_of_paths_is_what_bundles_hold() {
     use std::collections::BTreeSet;
-    for name in ["inventory", "compact", "dual-stack"] {
+    for name in ["inventory", "compact", "dual-stack", "external-ca"] {
         let built = support::built(name);
         let (mut sources, mut report) = (khagen::source::Sources::new(), khagen::diag::Report::new());
         let loaded = khagen::load::load(&built.inventory(), &mut sources, &mut report);

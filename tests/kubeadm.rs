@@ -123,10 +123,16 @@ fn images_are_kubeadms() {
     if !can("kubeadm config images list", &[Need::Oracle]) {
         return;
     }
+    let mut compared = 0;
     for name in INVENTORIES {
         let b = built(name);
         let dir = scratch();
         let init = documents_of_init(&b, dir.path());
+        // The versions of CoreDNS and pause are those that a kubeadm was built with; tests/matrix asks each minor's own.
+        if !fs::read_to_string(&init).expect("read").contains("kubernetesVersion: v1.36.") {
+            continue;
+        }
+        compared += 1;
         let theirs = run(Command::new(oracle().expect("probed").join("kubeadm"))
             .args(["config", "images", "list", "--config"])
             .arg(&init));
@@ -139,6 +145,7 @@ fn images_are_kubeadms() {
             cluster["images"].as_array().expect("a list").iter().filter_map(|v| v.as_str()).collect();
         assert_eq!(theirs.lines().collect::<Vec<_>>(), page, "{name}");
     }
+    assert!(compared >= 4, "only {compared} inventories");
 }
 
 /// kubeadm.yaml of the host that runs `kubeadm init`.

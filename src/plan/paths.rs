@@ -10,6 +10,7 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
     let mut paths: Vec<String> =
         vec!["/etc/hosts".to_owned(), "/etc/sysctl.d/95-khagen-user.conf".to_owned()];
     let mut add = |list: &[&str]| paths.extend(list.iter().map(|p| (*p).to_owned()));
+    add(&["/etc/khagen/certificates.conf", "/usr/local/sbin/khagen-certificates"]);
     if host.has(Role::Etcd) {
         add(&[
             "/etc/etcd/etcd.env",
@@ -57,6 +58,9 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
             "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml",
         ]);
     }
+    if host.is_node() && cluster.is_external_ca() {
+        add(&["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/pki/ca.crt"]);
+    }
     // Which of them a host has, and so their numbers, its roles decide.
     for patch in &host.patches.value {
         for number in 1..=host.patches.value.len() {
@@ -66,14 +70,19 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
     if host.has(Role::ControlPlane) {
         add(&["/etc/kubernetes/kubeadm-cluster.yaml", "/etc/kubernetes/kubeadm-node.yaml"]);
         for name in [
-            "ca",
-            "front-proxy-ca",
             "apiserver",
             "apiserver-kubelet-client",
             "front-proxy-client",
             "apiserver-etcd-client",
         ] {
             add(&[&format!("/etc/kubernetes/pki/{name}.crt"), &format!("/etc/kubernetes/pki/{name}.key")]);
+        }
+        for name in ["ca", "front-proxy-ca"] {
+            add(&[&format!("/etc/kubernetes/pki/{name}.crt")]);
+            // Where nobody may sign, the key stays in the store.
+            if !cluster.is_external_ca() {
+                add(&[&format!("/etc/kubernetes/pki/{name}.key")]);
+            }
         }
         add(&[
             "/etc/kubernetes/pki/sa.key",
@@ -85,5 +94,6 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
         }
     }
     paths.sort();
+    paths.dedup();
     paths
 }
