@@ -69,12 +69,7 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
     }
     if host.has(Role::ControlPlane) {
         add(&["/etc/kubernetes/kubeadm-cluster.yaml", "/etc/kubernetes/kubeadm-node.yaml"]);
-        for name in [
-            "apiserver",
-            "apiserver-kubelet-client",
-            "front-proxy-client",
-            "apiserver-etcd-client",
-        ] {
+        for name in ["apiserver", "apiserver-kubelet-client", "front-proxy-client", "apiserver-etcd-client"] {
             add(&[&format!("/etc/kubernetes/pki/{name}.crt"), &format!("/etc/kubernetes/pki/{name}.key")]);
         }
         for name in ["ca", "front-proxy-ca"] {

@@ -457,10 +457,10 @@ case_what_is_yours_to_do_waits_for_you() {
     ran 'k8sworker1 install' 'k8sworker2 install'
 }
 
-mkdir "$BOX/ran"
-cp "$(command -v busybox)" "$BOX/ran/busybox"
-export BASH_ENV=$TESTS/record.sh KHAGEN_RAN_IN=$BOX/ran
+mkdir "$BOX/executed"
+cp "$(command -v busybox)" "$BOX/executed/busybox"
+export BASH_ENV=$TESTS/record.sh KHAGEN_RAN_IN=$BOX/executed
 set -x
 "case_$3"
-rm "$BOX/ran/busybox"
-find "$BOX/ran" -type f -exec cat {} + >"$WORK/ran/$3"
+rm "$BOX/executed/busybox"
+find "$BOX/executed" -type f -exec cat {} + >"$WORK/ran/$3"

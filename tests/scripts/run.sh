@@ -93,13 +93,13 @@ mount --bind "$BOX/sbin" /usr/local/sbin
 source "$TESTS/fixture.sh"
 source "$TESTS/faults.sh"
 for file in "$TESTS"/cases/*.sh; do source "$file"; done
-mkdir "$BOX/ran"
-cp "$(command -v busybox)" "$BOX/ran/busybox"
-export BASH_ENV=$TESTS/record.sh KHAGEN_RAN_IN=$BOX/ran
+mkdir "$BOX/executed"
+cp "$(command -v busybox)" "$BOX/executed/busybox"
+export BASH_ENV=$TESTS/record.sh KHAGEN_RAN_IN=$BOX/executed
 prepare_host
 set -x
 "case_$3"
 set +x
-rm "$BOX/ran/busybox"
+rm "$BOX/executed/busybox"
 # only what a passed case has run
-find "$BOX/ran" -type f -exec cat {} + >"$WORK/ran/$3"
+find "$BOX/executed" -type f -exec cat {} + >"$WORK/ran/$3"

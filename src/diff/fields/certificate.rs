@@ -9,8 +9,23 @@ use super::tree::{Kind, Node, Parts, Step};
 use crate::pki::key::fingerprint;
 use crate::pki::read::{Critical, remainder, summary};
 
+/// RFC 7468, section 3: a boundary is a line of its own. The reader here would take one that runs into its block, and the
+/// programs on a host would not, so such a text is no certificate for a comparison.
+fn boundaries_stand_alone(text: &str) -> Result<(), Unread> {
+    let alone = |line: &str| {
+        let line = line.trim_end();
+        let label = line.strip_prefix("-----BEGIN ").or_else(|| line.strip_prefix("-----END "));
+        label.and_then(|rest| rest.strip_suffix("-----")).is_some_and(|label| !label.contains("-----"))
+    };
+    if text.lines().filter(|line| line.contains("-----")).all(alone) {
+        return Ok(());
+    }
+    Err(Unread("a boundary of it is no line of its own"))
+}
+
 /// Reads one certificate or a chain.
 pub(super) fn read(text: &str) -> Result<Node, Unread> {
+    boundaries_stand_alone(text)?;
     let blocks = pem::parse_many(text).map_err(|_| Unread("it is not valid PEM"))?;
     if blocks.is_empty() || blocks.len() != text.matches("-----BEGIN ").count() {
         return Err(Unread("it holds no certificate in PEM form"));
@@ -27,6 +42,7 @@ pub(super) fn read(text: &str) -> Result<Node, Unread> {
 
 /// Reads one public key.
 pub(super) fn public_key(text: &str) -> Result<Node, Unread> {
+    boundaries_stand_alone(text)?;
     let block = pem::parse(text).map_err(|_| Unread("it is not valid PEM"))?;
     if block.tag() != "PUBLIC KEY" || text.matches("-----BEGIN ").count() != 1 {
         return Err(Unread("it is no public key in PEM form"));
