@@ -153,10 +153,12 @@ hold_services() {
     mv -f -T -- "$POLICY.khagen-new" "$POLICY"
 }
 release_services() {
+    local text
     if there "$POLICY_KEPT"; then
         mv -f -T -- "$POLICY_KEPT" "$POLICY" || return 1
-    elif [[ -f $POLICY ]] && grep -q -F -x -e "$POLICY_MARK" -- "$POLICY"; then
-        rm -f -- "$POLICY" || return 1
+    elif [[ -f $POLICY ]]; then
+        text=$(<"$POLICY") || return 1
+        if [[ $'\n'$text$'\n' == *$'\n'"$POLICY_MARK"$'\n'* ]]; then rm -f -- "$POLICY" || return 1; fi
     fi
     if there "$POLICY.khagen-new"; then rm -f -- "$POLICY.khagen-new"; fi
 }
