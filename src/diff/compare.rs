@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use similar::TextDiff;
 
+use super::carried;
 use super::change::What;
 use super::fields::{self, FieldChange, Format};
 use super::printable;
@@ -66,6 +67,10 @@ pub fn bundles(old: &Bundle, new: &Bundle) -> Vec<Item> {
     for item in items.iter_mut().filter(|i| i.file == PAGE) {
         item.minor = !only_page;
     }
+    // What is carried to each host is in that host's manifest.
+    for item in items.iter_mut().filter(|i| i.file == "packages.tsv") {
+        item.minor = true;
+    }
     items
 }
 
@@ -104,15 +109,13 @@ pub fn shown(path: &str) -> String {
 fn head(old: &Bundle, new: &Bundle) -> Vec<Item> {
     let (a, b) = (old.head.fields(), new.head.fields());
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    keys.into_iter()
-        .filter(|key| a.get(*key) != b.get(*key))
-        .map(|key| Item {
-            file: "MANIFEST.json".to_owned(),
-            policy: "bundle".to_owned(),
-            what: What::Field { field: key.clone(), old: a.get(key).cloned(), new: b.get(key).cloned() },
-            minor: false,
-        })
-        .collect()
+    let changed = keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).map(|key| Item {
+        file: "MANIFEST.json".to_owned(),
+        policy: "bundle".to_owned(),
+        what: What::Field { field: key.clone(), old: a.get(key).cloned(), new: b.get(key).cloned() },
+        minor: false,
+    });
+    carried::rows(changed.collect())
 }
 
 fn changed(path: &str, old: &File, new: &File, items: &mut Vec<Item>) {

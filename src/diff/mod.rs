@@ -4,6 +4,7 @@
 //! changes of many hosts are told once; each change gets its effects from one table; the effects give the rollout.
 //! Pure but for the snapshots' reading: nothing here prints, and nothing here can see a secret.
 
+mod carried;
 pub mod change;
 mod cluster;
 mod compare;

@@ -40,7 +40,13 @@ pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
             ));
         }
         _ => {
-            found.extend(rule_for(place, what).map(effect_of));
+            let rule = rule_for(place, what);
+            let unit =
+                rule.filter(|r| r.name == "carried-package").and_then(|_| unit_of_package(place, what));
+            found.extend(match (rule, unit) {
+                (Some(rule), Some(unit)) => Some(Effect { unit: Some(unit), ..effect_of(rule) }),
+                (rule, _) => rule.map(effect_of),
+            });
             found.extend(units(place));
             if let (Some(path), None) =
                 (program(place, what), rule_for(place, what).filter(|r| r.name == "carried-programs"))
@@ -55,11 +61,22 @@ pub fn effects(place: &Place<'_>, what: &What) -> Vec<Effect> {
     found.into_iter().rev().collect()
 }
 
+/// The unit of khagen's that a package brings: `nginx.service` is nginx's and nginx-light's, `containerd.service` containerd.io's.
+fn unit_of_package(place: &Place<'_>, what: &What) -> Option<String> {
+    let What::Field { field, .. } = what else { return None };
+    let package = field.strip_prefix("debs[")?.split(']').next()?;
+    let brings = |unit: &&str| {
+        let stem = unit.strip_suffix(".service").unwrap_or(unit);
+        package.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+    };
+    place.head.known.units.iter().map(|u| u.unit.as_str()).find(brings).map(str::to_owned)
+}
+
 /// The path of a program that travels beside the bundle, whose line of the manifest changed.
 fn program<'a>(place: &Place<'_>, what: &'a What) -> Option<&'a str> {
     let What::Field { field, new: Some(_), .. } = what else { return None };
     let inner = field.strip_prefix("binaries[").filter(|_| place.file == "MANIFEST.json")?;
-    inner.split_once("].").map(|(path, _)| path)
+    inner.split_once(']').map(|(path, _)| path)
 }
 
 /// The rule that a change falls under.
@@ -196,13 +213,9 @@ mod tests {
             ("/etc/modules-load.d/khagen.conf", changed("br_netfilter"), "modules", Class::Reload),
             ("/etc/crictl.yaml", changed("timeout"), "crictl", Class::None),
             ("MANIFEST.json", changed("binaries[/usr/local/bin/etcd].from"), "carried-programs", Class::None),
-            ("MANIFEST.json", changed("debs[kubelet].version"), "carried-package", Class::Restart),
-            (
-                "MANIFEST.json",
-                field("debs[kubelet].version", Some("a"), None),
-                "carried-package-gone",
-                Class::None,
-            ),
+            ("MANIFEST.json", changed("debs[kubelet].version"), "carried-kubelet", Class::None),
+            ("MANIFEST.json", changed("debs[runc].version"), "carried-package", Class::Restart),
+            ("MANIFEST.json", field("debs[kubelet]", Some("a"), None), "carried-package-gone", Class::None),
             (
                 "/etc/containerd/certs.d/docker.io/hosts.toml",
                 changed("server"),

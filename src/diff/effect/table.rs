@@ -491,11 +491,19 @@ pub const RULES: &[Rule] = &[
         "install.sh",
     ),
     rule(
+        "carried-kubelet",
+        &["MANIFEST.json"],
+        &["debs[kubelet].version", "+debs[kubelet]"],
+        Class::None,
+        "install.sh installs it from packages/; a running kubelet stays the former program until reconfigure.sh upgrade",
+        "install.sh",
+    ),
+    rule(
         "carried-package",
         &["MANIFEST.json"],
-        &["debs*version", "+debs*sha256"],
+        &["debs*version", "+debs*"],
         Class::Restart,
-        "install.sh installs it from packages/ and restarts the units that it brings, if they run; kubelet's is left to reconfigure.sh upgrade",
+        "install.sh installs it from packages/ and restarts the units that it brings, if they run",
         "install.sh",
     ),
     rule(
