@@ -124,6 +124,8 @@ catalogue! {
         "A host gets what all entries of `artifacts` that fit it name, together: `all`, `kubernetes`, its roles, its group, its own. Two versions of a package, or two programs at one path, cannot both be installed.";
     PathTaken "KH0123" "a file on a path that khagen writes"
         "Every path on a host has one owner. What khagen writes itself follows from the inventory's settings; a file of yours at the same place would be lost or would break it.";
+    ArtifactVersion "KH0124" "a Kubernetes package of another version"
+        "kubeadm takes the documents of its own minor, and a kubelet must not be newer than its API server. Another patch level works, but the nodes then run what the inventory does not say.";
 
     // KH02: names and addresses. Up to KH0219: single values.
     NotALabel "KH0201" "not a DNS-1123 label"

@@ -1,11 +1,13 @@
 //! Versions that go together, and etcd's own limits. A patch level is never judged by itself.
 
+use std::collections::BTreeSet;
+
 use time::Date;
 
 use super::Scope;
 use crate::diag::{Code, Diagnostic, Report};
-use crate::model::KubeProxyMode;
 use crate::model::releases::{self, ETCD_LINES, KUBERNETES, KubernetesMinor, Nftables};
+use crate::model::{KubeProxyMode, Version};
 
 const VERSION: &str = "kubernetes.version";
 const ETCD: &str = "etcd.version";
@@ -36,6 +38,7 @@ pub(super) fn check(scope: &Scope<'_>, today: Date, report: &mut Report) {
         return;
     };
     end_of_life(scope, known, today, report);
+    carried_packages(scope, report);
     etcd_minimum(scope, known, report);
     if scope.sound(&[PROXY]) {
         proxy_mode(scope, known, report);
@@ -60,6 +63,37 @@ fn end_of_life(scope: &Scope<'_>, known: &KubernetesMinor, today: Date, report: 
             format!("use a minor that is maintained: {}", supported.join(", "))
         });
     report.push(scope.at(finding, VERSION, ""));
+}
+
+/// The packages that `artifacts` brings to the nodes are of the version that the documents are written for.
+fn carried_packages(scope: &Scope<'_>, report: &mut Report) {
+    let version = scope.cluster.kubernetes.version;
+    let mut said = BTreeSet::new();
+    for deb in scope.cluster.hosts.iter().flat_map(|h| &h.artifacts.debs) {
+        if !["kubeadm", "kubelet", "kubectl"].contains(&deb.package.as_str()) {
+            continue;
+        }
+        // Debian writes [epoch:]upstream[-revision] (deb-version(7)).
+        let upstream = deb.version.split_once(':').map_or(deb.version.as_str(), |(_, rest)| rest);
+        let upstream = upstream.rsplit_once('-').map_or(upstream, |(upstream, _)| upstream);
+        let Some(carried) = Version::parse(upstream) else { continue };
+        if carried == version || !said.insert(&deb.carried.source) {
+            continue;
+        }
+        let message = format!(
+            "`artifacts/{}` is {} {carried}, and the cluster's version is {version}",
+            deb.carried.source, deb.package
+        );
+        let finding = if (carried.major, carried.minor) == (version.major, version.minor) {
+            Diagnostic::warning(Code::ArtifactVersion, message)
+                .reason("it works, but the nodes would run another patch level than the inventory says")
+        } else {
+            Diagnostic::error(Code::ArtifactVersion, message)
+                .reason("kubeadm takes the documents of its own minor, and a kubelet must not be newer than its API server")
+        };
+        let finding = finding.help(format!("fetch {} {version}, or change `{VERSION}`", deb.package));
+        report.push(scope.at(finding, VERSION, "the cluster's version"));
+    }
 }
 
 fn etcd_line(scope: &Scope<'_>, report: &mut Report) {
