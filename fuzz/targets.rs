@@ -32,7 +32,10 @@ fn folder() -> PathBuf {
 fn said(report: &Report, sources: &Sources) {
     let text = render::text(report, sources, render::Look::default());
     let lines = render::lines(report, sources);
-    assert!(!text.chars().chain(lines.chars()).any(|c| c.is_control() && c != '\n'), "a finding drives the terminal");
+    assert!(
+        !text.chars().chain(lines.chars()).any(|c| c.is_control() && c != '\n'),
+        "a finding drives the terminal"
+    );
     khagen::diag::json::json(report, sources);
     khagen::diag::sarif::sarif(report, sources);
 }

@@ -63,6 +63,32 @@ fn every_daemon_takes_its_files() {
     judge("accept.sh", &[&bundles(&changed("kubernetes", "containerd: 1.7")), &oracle]);
 }
 
+/// What khagen writes for an older or newer line of etcd, members of that line take: no flag that they do not know.
+#[test]
+fn members_of_every_line_form_a_cluster() {
+    let needs =
+        [Need::Namespaces, Need::Oracle, Need::EtcdLines, Need::Program("curl"), Need::Program("perl")];
+    if !can("three etcd members of each line", &needs) {
+        return;
+    }
+    let listed = std::env::var("KHAGEN_ETCD_LINES").expect("probed");
+    for (line, dir) in listed.lines().filter_map(|l| l.split_once('=')) {
+        let said = Command::new(Path::new(dir).join("etcd")).arg("--version").output().expect("etcd");
+        let said = text(&said.stdout);
+        let version = said.lines().find_map(|l| l.strip_prefix("etcd Version: ")).expect("its version");
+        assert!(version.starts_with(&format!("{line}.")), "{line}: {version}");
+        let b = Built { dir: scratch() };
+        support::copy_inventory(&root().join("inventory"), &b.inventory());
+        let path = b.inventory().join("cluster.yaml");
+        let before = fs::read_to_string(&path).expect("read");
+        let after = before.replacen("version: 3.6.14", &format!("version: {version}"), 1);
+        assert_ne!(before, after);
+        fs::write(&path, after).expect("write");
+        b.build();
+        judge("etcd.sh", &[&bundles(&b), Path::new(dir)]);
+    }
+}
+
 #[test]
 fn three_members_form_a_cluster_and_refuse_strangers() {
     if !can(

@@ -59,9 +59,10 @@ fn a_million_keys_that_nobody_knows() {
 
 #[test]
 fn deeper_than_any_setting() {
-    for document in
-        ["a: ".to_owned() + &"[".repeat(200_000), (0..2000).map(|i| " ".repeat(i) + "a:\n").collect::<String>()]
-    {
+    for document in [
+        "a: ".to_owned() + &"[".repeat(200_000),
+        (0..2000).map(|i| " ".repeat(i) + "a:\n").collect::<String>(),
+    ] {
         let said = checked("cluster.yaml", document);
         assert!(said.contains("KH0023"), "{said}");
     }

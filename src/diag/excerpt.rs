@@ -62,6 +62,11 @@ fn show<'a>(
         (lines.start..=lines.end).any(|line| sources.line_range(source, line).len() > LONGEST_LINE);
     let mut text = if too_long { String::new() } else { sources.text(source)[bytes.clone()].to_owned() };
     mask(&mut text, source, bytes.start, report);
+    // The renderer shows C0 as symbols and lets C1 through, where U+009B begins a command to the terminal. As long in bytes,
+    // so that the places stay true.
+    if text.contains(is_c1) {
+        text = text.replace(is_c1, "\u{a4}");
+    }
     let labels = labels.into_iter().map(|label| {
         let clip = |offset: usize| offset.saturating_sub(bytes.start).min(text.len());
         let end = if label.span.range().end > bytes.end {
@@ -95,6 +100,10 @@ fn mask(text: &mut String, source: SourceId, offset: usize, report: &Report) {
             text.replace_range(start..end, &masked);
         }
     }
+}
+
+fn is_c1(letter: char) -> bool {
+    matches!(letter, '\u{80}'..='\u{9f}')
 }
 
 /// Makes text safe for a terminal: what a file name or a key holds must not move the cursor.

@@ -175,6 +175,8 @@ pub enum Need {
     Oracle,
     /// kubeadm of several minors, as tests/oracle/minors.sh builds them.
     Minors,
+    /// etcd of other lines than the oracle's, as tests/oracle/etcd-lines.sh builds them.
+    EtcdLines,
 }
 
 /// Whether the machine has all of these. If not, says so loudly; under KHAGEN_REQUIRE_ALL it is a failure.
@@ -205,6 +207,7 @@ fn has(need: Need) -> bool {
         }
         Need::Oracle => oracle().is_some(),
         Need::Minors => std::env::var("KHAGEN_MINORS").is_ok_and(|listed| !listed.trim().is_empty()),
+        Need::EtcdLines => std::env::var("KHAGEN_ETCD_LINES").is_ok_and(|listed| !listed.trim().is_empty()),
     }
 }
 

@@ -170,3 +170,17 @@ fn ten_thousand_findings_in_a_large_file_are_drawn_at_once() {
     assert!(drawn.ends_with("10001 errors; the last 1 are not shown\n"));
     assert!(begin.elapsed() < std::time::Duration::from_secs(60));
 }
+
+/// Found by fuzzing: U+009B begins a command to many terminals, as ESC [ does.
+#[test]
+fn no_excerpt_drives_the_terminal() {
+    let mut sources = Sources::new();
+    let written = "a: \u{9b}2J\u{8c}\u{1b}[2J\u{7f}\u{202e}x\u{0e}\n";
+    let id = sources.add("a.yaml", written);
+    let mut report = Report::new();
+    let all = Span::new(id, 3..written.len() - 1);
+    report.push(Diagnostic::error(Code::WrongType, format!("not `{written}`")).at(all, "\u{9b}m"));
+    for said in [shown(&report, &sources), lines(&report, &sources)] {
+        assert!(!said.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{said:?}");
+    }
+}

@@ -18,10 +18,9 @@ func main() {
 	root.AddCommand(
 		etcdutl.NewDefragCommand(),
 		etcdutl.NewSnapshotCommand(),
-		etcdutl.NewHashKVCommand(),
 		etcdutl.NewVersionCommand(),
-		etcdutl.NewMigrateCommand(),
 	)
+	root.AddCommand(since36()...)
 	if err := root.Execute(); err != nil {
 		cobrautl.ExitWithError(cobrautl.ExitError, err)
 	}
