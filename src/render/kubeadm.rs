@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
-use crate::render::credentials;
+use crate::render::{credentials, trust::Trust};
 use crate::value::{self, Value};
 
 use super::node;
@@ -60,17 +60,17 @@ pub fn shared(cluster: &Cluster) -> Vec<FileEntry> {
     vec![FileEntry::new(CLUSTER_PATH, layer("control-plane"), value::documents(&documents)).mode(0o600)]
 }
 
-/// kubeadm's files of one host. `ca_hash` is the SHA-256 of the Kubernetes CA's SPKI in hexadecimal.
-pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> Vec<FileEntry> {
+/// kubeadm's files of one host.
+pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, trust: &Trust) -> Vec<FileEntry> {
     let Some(bootstrap) = bootstrap(cluster, host, ledger) else { return Vec::new() };
     let documents = match bootstrap {
         Bootstrap::Init => vec![
-            init_configuration(cluster, host),
+            init_configuration(cluster, host, trust),
             cluster_configuration(cluster),
             kubelet_configuration(cluster),
             kube_proxy_configuration(cluster),
         ],
-        Bootstrap::Join => vec![join_configuration(cluster, host, ca_hash)],
+        Bootstrap::Join => vec![join_configuration(cluster, host, trust)],
     };
     let documents: Vec<Value> = documents.into_iter().filter(|d| !d.is_empty()).collect();
     let mut files = vec![
@@ -80,7 +80,7 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> V
     ];
     if host.has(Role::ControlPlane) {
         let api = cluster.kubernetes.version.kubeadm_api();
-        let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host)];
+        let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host, trust)];
         files.push(FileEntry::new(NODE_PATH, FileLayer::Host, value::documents(&documents)).mode(0o600));
     }
     let settings = own_settings(cluster, host);
@@ -216,7 +216,7 @@ fn dns(dns: &Dns, api: KubeadmApi) -> Value {
     doc
 }
 
-fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
+fn init_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
     let token = Value::map()
@@ -234,7 +234,7 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
     } else {
         doc.set("bootstrapTokens", Value::List(vec![token]));
     }
-    doc = node_configuration(doc, cluster, host);
+    doc = node_configuration(doc, cluster, host, trust);
     if k.kube_proxy_mode == KubeProxyMode::None && !skipped.iter().any(|p| p == "addon/kube-proxy") {
         skipped.push("addon/kube-proxy".to_owned());
     }
@@ -245,15 +245,15 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
 }
 
 /// What an InitConfiguration says of its host.
-fn node_configuration(doc: Value, cluster: &Cluster, host: &Host) -> Value {
+fn node_configuration(doc: Value, cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let mut doc = doc
         .with("localAPIEndpoint", local_endpoint(cluster, host))
         .with("nodeRegistration", node_registration(cluster, host));
-    finish(&mut doc, cluster, host);
+    finish(&mut doc, cluster, host, trust);
     doc
 }
 
-fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
+fn join_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
     let mut discovery = if cluster.is_external_ca() {
@@ -266,7 +266,7 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
             Value::map()
                 .with("token", token())
                 .with("apiServerEndpoint", Value::text(k.endpoint.to_string()))
-                .with("caCertHashes", Value::texts([format!("sha256:{ca_hash}")])),
+                .with("caCertHashes", Value::texts(trust.ca_hashes.iter().map(|h| format!("sha256:{h}")))),
         )
     };
     if api == KubeadmApi::V1Beta3
@@ -293,13 +293,13 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
     if !k.skip_join_phases.is_empty() {
         doc.set("skipPhases", Value::texts(&k.skip_join_phases));
     }
-    finish(&mut doc, cluster, host);
+    finish(&mut doc, cluster, host, trust);
     doc
 }
 
 /// What Init- and JoinConfiguration have in common at their end.
-fn finish(doc: &mut Value, cluster: &Cluster, host: &Host) {
-    if is_patched(cluster, host) {
+fn finish(doc: &mut Value, cluster: &Cluster, host: &Host, trust: &Trust) {
+    if is_patched(cluster, host) || (trust.patches() && host.has(Role::ControlPlane)) {
         doc.set("patches", Value::map().with("directory", Value::text(PATCHES_DIR)));
     }
     let k = &cluster.kubernetes;
