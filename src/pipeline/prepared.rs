@@ -123,13 +123,11 @@ pub(super) fn guard_against_other_store(
 ) -> Result<(), BuildError> {
     let ca = ObjectId::new(certs::KUBERNETES_CA);
     match former {
-        Some(record) if !rotation::knows(store, &ca, &record.ca_fingerprint) => {
-            Err(BuildError::OtherStore {
-                output: out.to_owned(),
-                store: store.dir().to_owned(),
-                store_is_new: store.is_empty(),
-            })
-        }
+        Some(record) if !rotation::knows(store, &ca, &record.ca_fingerprint) => Err(BuildError::OtherStore {
+            output: out.to_owned(),
+            store: store.dir().to_owned(),
+            store_is_new: store.is_empty(),
+        }),
         _ => Ok(()),
     }
 }

@@ -130,6 +130,15 @@ pub fn knows(store: &Store, root: &ObjectId, fingerprint: &str) -> bool {
         || record.is_some_and(|r| r.replaced.iter().any(|f| f == fingerprint))
 }
 
+/// Whether a root is being rotated, or was.
+pub fn has_begun(store: &Store, root: &str) -> bool {
+    store.record(&ObjectId::new(root)).is_some_and(|r| {
+        // What is only asked for is no fact yet.
+        r.rotation.as_ref().is_some_and(|r| !r.replaced.is_empty())
+            || by_age(store, &ObjectId::new(root)).len() > 1
+    })
+}
+
 /// Whether an object is there and is not the root itself under another name, as an interrupted write leaves it.
 fn is_another(store: &Store, id: &ObjectId, root: &ObjectId) -> bool {
     store.fingerprint(id).is_some_and(|f| store.fingerprint(root) != Some(f))
@@ -157,7 +166,9 @@ pub fn status(store: &Store, root: &ObjectId) -> Result<Option<Status>, StoreErr
         (true, true) => {
             return damaged(
                 &next,
-                &format!("and {former} are there at once: two rotations of {root} were merged; take one side's folders of all three"),
+                &format!(
+                    "and {former} are there at once: two rotations of {root} were merged; take one side's folders of all three"
+                ),
             );
         }
     };
@@ -168,11 +179,17 @@ pub fn status(store: &Store, root: &ObjectId) -> Result<Option<Status>, StoreErr
         (Some(Stage::Reissue), Some(Stage::TrustBoth)) => Some(Stage::Reissue),
         (Some(Stage::Drop), Some(Stage::Reissue)) => Some(Stage::Drop),
         (Some(Stage::Reissue), None) => {
-            return damaged(&next, &format!("is missing, and so is {former}: {root} is in the middle of its rotation"));
+            return damaged(
+                &next,
+                &format!("is missing, and so is {former}: {root} is in the middle of its rotation"),
+            );
         }
         (_, Some(stage)) => {
             let beside = if stage == Stage::Reissue { &former } else { &next };
-            return damaged(beside, &format!("does not fit object.toml of {root}: one of them is of another time"));
+            return damaged(
+                beside,
+                &format!("does not fit object.toml of {root}: one of them is of another time"),
+            );
         }
     };
     Ok(Some(Status { built, pending }))
@@ -311,7 +328,11 @@ pub fn merge(decisions: &mut Vec<Decision>, rotated: Vec<Decision>) {
 }
 
 /// What a build says of rotations that are under way.
-pub fn notes(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store) -> Result<Vec<String>, StoreError> {
+pub fn notes(
+    certs: &[CertRequest],
+    secrets: &[SecretRequest],
+    store: &Store,
+) -> Result<Vec<String>, StoreError> {
     let mut notes = Vec::new();
     for root in names(certs, secrets) {
         if let Some(Status { built: Some(stage), .. }) = status(store, &root)? {

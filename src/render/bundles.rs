@@ -74,8 +74,8 @@ impl<'a> Shared<'a> {
         files.extend(etcd::shared(cluster)?);
         files.extend(balancer::shared(cluster)?);
         files.extend(node::shared(cluster)?);
-        files.extend(kubeadm::shared(cluster));
-        let trust = Trust::of(store);
+        let trust = Trust::of(cluster, store);
+        files.extend(kubeadm::shared(cluster, &trust));
         files.extend(trust.shared_files());
         let installed = [("etcd", &*scripts::ETCD_SCRIPTS), ("all", &*scripts::EVERYWHERE_SCRIPTS)];
         for (layer, scripts) in installed {

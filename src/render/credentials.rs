@@ -32,14 +32,26 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
         // Without a token a worker has nobody to fetch it from.
         file(
             "/etc/kubernetes/pki/ca.crt",
-            if cluster.is_external_ca() { "kubernetes" } else { "control-plane" },
+            // And a rotation must reach its kubelet, which trusts what this file holds.
+            if cluster.is_external_ca() || rotation::has_begun(store, certs::KUBERNETES_CA) {
+                "kubernetes"
+            } else {
+                "control-plane"
+            },
             ca(certs::KUBERNETES_CA)?,
         ),
         file("/etc/kubernetes/pki/front-proxy-ca.crt", "control-plane", ca(certs::FRONT_PROXY_CA)?),
         file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", trust(certs::ETCD_CA)?),
-        file("/etc/kubernetes/pki/sa.pub", "control-plane", public(store, certs::SERVICE_ACCOUNT)?),
+        file("/etc/kubernetes/pki/sa.pub", "control-plane", publics(store, certs::SERVICE_ACCOUNT)?),
         key("/etc/kubernetes/pki/sa.key", shared("control-plane"), ObjectId::new(certs::SERVICE_ACCOUNT)),
     ];
+    if kubeadm::signs_from_own_file(cluster, store) {
+        files.push(file(
+            kubeadm::SIGNING_CERTIFICATE,
+            "control-plane",
+            pem(store, &ObjectId::new(certs::KUBERNETES_CA))?,
+        ));
+    }
     if !cluster.is_external_ca() {
         for (name, ca) in [("ca", certs::KUBERNETES_CA), ("front-proxy-ca", certs::FRONT_PROXY_CA)] {
             let path = format!("/etc/kubernetes/pki/{name}.key");
@@ -184,9 +196,11 @@ fn pem(store: &Store, id: &ObjectId) -> Result<Content, Missing> {
     store.cert_pem(id).map(|pem| Content::text(&**pem)).ok_or_else(|| Missing(id.clone()))
 }
 
-fn public(store: &Store, id: &str) -> Result<Content, Missing> {
-    let id = ObjectId::new(id);
-    store.public_pem(&id).map(|pem| Content::text(&**pem)).ok_or(Missing(id))
+/// The public halves of a key pair and of those that are trusted beside it.
+fn publics(store: &Store, id: &str) -> Result<Content, Missing> {
+    let all = rotation::by_age(store, &ObjectId::new(id));
+    let pem = |id: &ObjectId| store.public_pem(id).map(|pem| &**pem).ok_or_else(|| Missing(id.clone()));
+    Ok(Content::text(all.iter().map(pem).collect::<Result<String, Missing>>()?))
 }
 
 fn key(path: &str, layer: FileLayer, id: ObjectId) -> FileEntry {

@@ -12,6 +12,7 @@ use crate::ledger::Ledger;
 use crate::model::{
     Cluster, ControlPlaneComponent, Dns, Host, KeyAlgorithm, KubeProxyMode, KubeadmApi, Patch, Role,
 };
+use crate::pki::{Store, rotation};
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
 use crate::render::{credentials, trust::Trust};
@@ -29,6 +30,17 @@ pub const NODE_PATH: &str = "/etc/kubernetes/kubeadm-node.yaml";
 pub const PATCHES_DIR: &str = "/etc/kubernetes/patches";
 /// containerd's socket.
 const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
+
+/// The CA that signs, alone: the controller manager refuses a file of several certificates to sign with
+/// (pkg/controller/certificates/signer/ca_provider.go), and kubeadm gives it ca.crt.
+pub const SIGNING_CERTIFICATE: &str = "/etc/kubernetes/pki/ca-signing.crt";
+const SIGNING_ARGUMENT: &str = "cluster-signing-cert-file";
+
+/// Whether the controller manager has the CA in a file of its own: from the first rotation on, since a file that it was told
+/// of must not go away.
+pub fn signs_from_own_file(cluster: &Cluster, store: &Store) -> bool {
+    !cluster.is_external_ca() && rotation::has_begun(store, certs::KUBERNETES_CA)
+}
 
 /// Which kubeadm command a host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +65,12 @@ pub fn bootstrap(cluster: &Cluster, host: &Host, ledger: &Ledger) -> Option<Boot
 /// What reconfigure.sh hands to kubeadm's phases on every control plane. Those that joined have a JoinConfiguration only,
 /// and the phases of `kubeadm init` work without the API, from what was reviewed; `kubeadm upgrade node` would take what
 /// somebody uploaded, and renew certificates by the way.
-pub fn shared(cluster: &Cluster) -> Vec<FileEntry> {
-    let documents =
-        [cluster_configuration(cluster), kubelet_configuration(cluster), kube_proxy_configuration(cluster)];
+pub fn shared(cluster: &Cluster, trust: &Trust) -> Vec<FileEntry> {
+    let documents = [
+        cluster_configuration(cluster, trust),
+        kubelet_configuration(cluster),
+        kube_proxy_configuration(cluster),
+    ];
     let documents: Vec<Value> = documents.into_iter().filter(|d| !d.is_empty()).collect();
     vec![FileEntry::new(CLUSTER_PATH, layer("control-plane"), value::documents(&documents)).mode(0o600)]
 }
@@ -66,7 +81,7 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, trust: &Trust) -> V
     let documents = match bootstrap {
         Bootstrap::Init => vec![
             init_configuration(cluster, host, trust),
-            cluster_configuration(cluster),
+            cluster_configuration(cluster, trust),
             kubelet_configuration(cluster),
             kube_proxy_configuration(cluster),
         ],
@@ -136,7 +151,7 @@ fn kubeadms_algorithm(cluster: &Cluster) -> &'static str {
 }
 
 /// The documents that `kubeadm init` reads, for other readers of the same values.
-pub fn cluster_configuration(cluster: &Cluster) -> Value {
+pub fn cluster_configuration(cluster: &Cluster, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
     let mut doc = document(api, "ClusterConfiguration")
@@ -189,7 +204,11 @@ pub fn cluster_configuration(cluster: &Cluster) -> Value {
         api_server.set("timeoutForControlPlane", Value::text(timeout));
     }
     doc.set("apiServer", api_server);
-    for (key, part) in [("controllerManager", &k.controller_manager), ("scheduler", &k.scheduler)] {
+    let mut controller_manager = k.controller_manager.clone();
+    if trust.signing_file && !controller_manager.extra_args.iter().any(|(name, _)| name == SIGNING_ARGUMENT) {
+        controller_manager.extra_args.push((SIGNING_ARGUMENT.to_owned(), SIGNING_CERTIFICATE.to_owned()));
+    }
+    for (key, part) in [("controllerManager", &controller_manager), ("scheduler", &k.scheduler)] {
         let part = component(part, api);
         if !part.is_empty() {
             doc.set(key, part);
@@ -281,9 +300,15 @@ fn join_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     }
     let mut registration = node_registration(cluster, host);
     let ignored = &host.ignore_preflight_errors;
-    if cluster.is_external_ca() && !ignored.iter().any(|e| e == "all") {
-        // What khagen laid before (cmd/kubeadm/app/preflight/checks.go, FileAvailableCheck).
-        let laid = ["FileAvailable--etc-kubernetes-kubelet.conf", "FileAvailable--etc-kubernetes-pki-ca.crt"];
+    // What khagen laid before (cmd/kubeadm/app/preflight/checks.go, FileAvailableCheck).
+    let mut laid = Vec::new();
+    if cluster.is_external_ca() {
+        laid.push("FileAvailable--etc-kubernetes-kubelet.conf");
+    }
+    if cluster.is_external_ca() || (trust.everywhere && !host.has(Role::ControlPlane)) {
+        laid.push("FileAvailable--etc-kubernetes-pki-ca.crt");
+    }
+    if !laid.is_empty() && !ignored.iter().any(|e| e == "all") {
         let mut all: Vec<&str> = ignored.iter().map(String::as_str).chain(laid).collect();
         all.sort_unstable();
         all.dedup();

@@ -7,19 +7,22 @@
 use std::collections::BTreeMap;
 
 use crate::content::ObjectId;
+use crate::model::Cluster;
 use crate::pki::rotation;
 use crate::pki::store::Store;
 use crate::plan::{FileEntry, Policy, certs, shared};
-use crate::render::kubeadm::PATCHES_DIR;
+use crate::render::kubeadm::{PATCHES_DIR, signs_from_own_file};
 use crate::value::{self, Value};
 
 /// Which static pods read a root's file only when they start: the root, the annotation's name, whether it matters which one
 /// signs, the pods.
-const READ_AT_START: [(&str, &str, bool, &[&str]); 2] = [
+const READ_AT_START: [(&str, &str, bool, &[&str]); 3] = [
     // --etcd-cafile (apiserver, pkg/storage/storagebackend/factory: one transport.TLSInfo for the process).
     (certs::ETCD_CA, "khagen/etcd-ca", false, &["kube-apiserver"]),
     // --service-account-key-file, --service-account-signing-key-file, --service-account-private-key-file.
     (certs::SERVICE_ACCOUNT, "khagen/service-account", true, &["kube-apiserver", "kube-controller-manager"]),
+    // --root-ca-file, which pods are given (cmd/kube-controller-manager/app/certificates.go).
+    (certs::KUBERNETES_CA, "khagen/kubernetes-ca", false, &["kube-controller-manager"]),
 ];
 
 /// What the roots of a store ask of its hosts.
@@ -27,13 +30,17 @@ const READ_AT_START: [(&str, &str, bool, &[&str]); 2] = [
 pub struct Trust {
     /// SHA-256 of the SPKI of each Kubernetes CA in hexadecimal, the one that signs first.
     pub ca_hashes: Vec<String>,
+    /// Whether every node is given the Kubernetes CA, not only control planes.
+    pub everywhere: bool,
+    /// Whether the controller manager has the Kubernetes CA in a file of its own.
+    pub signing_file: bool,
     /// By static pod, its annotations.
     annotations: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
 }
 
 impl Trust {
     /// Reads it from a store.
-    pub fn of(store: &Store) -> Trust {
+    pub fn of(cluster: &Cluster, store: &Store) -> Trust {
         let fingerprint = |id: &ObjectId| store.fingerprint(id).map(str::to_owned);
         let kubernetes = ObjectId::new(certs::KUBERNETES_CA);
         let mut annotations: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
@@ -55,6 +62,8 @@ impl Trust {
         }
         Trust {
             ca_hashes: rotation::signer_first(store, &kubernetes).iter().filter_map(fingerprint).collect(),
+            everywhere: cluster.is_external_ca() || rotation::has_begun(store, certs::KUBERNETES_CA),
+            signing_file: signs_from_own_file(cluster, store),
             annotations,
         }
     }

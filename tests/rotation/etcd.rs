@@ -160,10 +160,13 @@ impl Cluster {
     fn sign_proxy(&self, place: &Place, stage: usize) {
         let at = |name: &str| self.stage(stage).join(name);
         let ca = place.object("ca/etcd");
-        let key = run(Command::new("age").arg("-d").arg("-i").arg(place.at("age.key")).arg(ca.join("key.pem.age")));
+        let key =
+            run(Command::new("age").arg("-d").arg("-i").arg(place.at("age.key")).arg(ca.join("key.pem.age")));
         fs::write(at("ca.key"), key).expect("write");
-        fs::write(at("extensions"), "extendedKeyUsage=clientAuth\nauthorityKeyIdentifier=keyid\n").expect("write");
-        let openssl = |what: &str| run(Command::new("openssl").args(what.split(' ')).current_dir(self.stage(stage)));
+        fs::write(at("extensions"), "extendedKeyUsage=clientAuth\nauthorityKeyIdentifier=keyid\n")
+            .expect("write");
+        let openssl =
+            |what: &str| run(Command::new("openssl").args(what.split(' ')).current_dir(self.stage(stage)));
         openssl(
             "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=proxy -keyout proxy.key -out proxy.csr",
         );
@@ -180,7 +183,12 @@ impl Cluster {
         let mut command = self.net.command(CONTROL_PLANE, "env");
         command
             .arg(oracle().expect("asked for").join("etcd"))
-            .args(["grpc-proxy", "start", "--listen-addr=127.0.0.1:23790", "--advertise-client-url=127.0.0.1:23790"])
+            .args([
+                "grpc-proxy",
+                "start",
+                "--listen-addr=127.0.0.1:23790",
+                "--advertise-client-url=127.0.0.1:23790",
+            ])
             .arg(format!("--endpoints={}", all()))
             .arg(format!("--cacert={}", client.ca.display()))
             .args(["--cert=/etc/kubernetes/pki/proxy.crt", "--key=/etc/kubernetes/pki/proxy.key"])
@@ -250,7 +258,11 @@ impl Cluster {
         let out = command.arg("-key").arg(certificate.with_extension("key")).output().expect("s_client");
         let said = text(&out.stderr);
         let alert = ["unknown ca", "bad certificate"];
-        assert!(alert.iter().any(|a| said.contains(&format!(" alert {a}"))), "{at}: {}{said}", text(&out.stdout));
+        assert!(
+            alert.iter().any(|a| said.contains(&format!(" alert {a}"))),
+            "{at}: {}{said}",
+            text(&out.stdout)
+        );
         assert!(text(&out.stdout).contains("Verification: OK"), "{at}: {}{said}", text(&out.stdout));
     }
 }
@@ -328,7 +340,8 @@ fn three_members_with_writers_survive_the_rotation_of_both_cas() {
     let (tries, failed) = cluster.judge_tries();
     let new = cluster.operator(3);
     for (who, (n, longest)) in written {
-        let out = cluster.etcdctl(&new, &all(), &["get", &format!("/{who}/"), "--prefix", "--print-value-only"]);
+        let out =
+            cluster.etcdctl(&new, &all(), &["get", &format!("/{who}/"), "--prefix", "--print-value-only"]);
         let mut kept: Vec<usize> = text(&out.stdout).lines().map(|l| l.parse().expect("a number")).collect();
         kept.sort_unstable();
         assert_eq!(kept, (0..n).collect::<Vec<_>>(), "writes of {who} that were acknowledged are gone");

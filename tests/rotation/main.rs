@@ -4,8 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod docs;
 mod etcd;
+mod rollout;
 mod store;
+mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +24,8 @@ pub struct Place {
 impl Place {
     /// The repository's own inventory, or one of tests/inventories, of a running cluster.
     fn running(name: &str) -> Place {
-        let from = if name == "inventory" { root().join(name) } else { root().join("tests/inventories").join(name) };
+        let from =
+            if name == "inventory" { root().join(name) } else { root().join("tests/inventories").join(name) };
         let place = Place { dir: scratch() };
         copy_inventory(&from, &place.inventory());
         for entry in fs::read_dir(place.inventory()).expect("read") {
@@ -39,8 +43,11 @@ impl Place {
         let place = Place::running(name);
         run(Command::new("age-keygen").arg("-o").arg(place.at("age.key")));
         let key = run(Command::new("age-keygen").arg("-y").arg(place.at("age.key")));
-        fs::write(place.inventory().join("recipients.yaml"), format!("secrets:\n  recipients: [{}]\n", key.trim()))
-            .expect("write");
+        fs::write(
+            place.inventory().join("recipients.yaml"),
+            format!("secrets:\n  recipients: [{}]\n", key.trim()),
+        )
+        .expect("write");
         place
     }
 

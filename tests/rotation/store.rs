@@ -56,7 +56,11 @@ fn each_stage_is_asked_for_and_read_from_the_store() {
     place.ends(&["pki", "rotate", "ca/etcd"], 0);
     let sidecar = "secrets/objects/ca/etcd/object.toml".to_owned();
     assert_eq!(differing(&store, &tree(&place.inventory())), BTreeSet::from([sidecar]));
-    place.says(&["pki", "rotate", "ca/etcd"], 6, "stage 1 of 3 (trust both) was asked for and is not built yet");
+    place.says(
+        &["pki", "rotate", "ca/etcd"],
+        6,
+        "stage 1 of 3 (trust both) was asked for and is not built yet",
+    );
     place.says(&["pki", "rotate", "--status", "ca/etcd"], 0, "the next build makes stage 1 of 3");
     place.says(&["build", "--dry-run"], 2, "would issue");
     place.says(&["build", "--review"], 6, "ca/etcd.next: rotation of ca/etcd");
@@ -81,15 +85,17 @@ fn each_stage_is_asked_for_and_read_from_the_store() {
     let said = place.advance(&["ca/etcd"]);
     assert!(said.contains("rotation of ca/etcd: the new one signs from now on"), "{said}");
     let two = place.certificates();
-    assert_eq!((pem(&two, "ca/etcd"), pem(&two, "ca/etcd.former")), (pem(&one, "ca/etcd.next"), pem(&one, "ca/etcd")));
-    let mut expected: BTreeSet<String> = ["ca/etcd", "ca/etcd.next", "ca/etcd.former", "operator/etcd-client"]
-        .map(str::to_owned)
-        .into();
-    for (kinds, host) in [
-        (&["etcd-server", "etcd-health-client"][..], "k8setcd"),
-        (&["apiserver-etcd-client"], "k8smaster"),
-    ] {
-        expected.extend(kinds.iter().flat_map(|k| (1..=3).map(move |n| format!("{k}/{host}{n}.isociel.com"))));
+    assert_eq!(
+        (pem(&two, "ca/etcd"), pem(&two, "ca/etcd.former")),
+        (pem(&one, "ca/etcd.next"), pem(&one, "ca/etcd"))
+    );
+    let mut expected: BTreeSet<String> =
+        ["ca/etcd", "ca/etcd.next", "ca/etcd.former", "operator/etcd-client"].map(str::to_owned).into();
+    for (kinds, host) in
+        [(&["etcd-server", "etcd-health-client"][..], "k8setcd"), (&["apiserver-etcd-client"], "k8smaster")]
+    {
+        expected
+            .extend(kinds.iter().flat_map(|k| (1..=3).map(move |n| format!("{k}/{host}{n}.isociel.com"))));
     }
     assert_eq!(differing(&one, &two), expected);
     assert_eq!(trust(&place), pem(&start, "ca/etcd") + &pem(&two, "ca/etcd"));
@@ -166,7 +172,10 @@ fn a_kill_at_any_write_loses_no_root() {
                 }
                 2 => {
                     assert!(status.contains("stage 2 of 3 (re-issue) is built") && trusted, "kill {nth}");
-                    assert!(now["ca/etcd.former"] == *old && now["ca/etcd"] == before["ca/etcd.next"], "kill {nth}");
+                    assert!(
+                        now["ca/etcd.former"] == *old && now["ca/etcd"] == before["ca/etcd.next"],
+                        "kill {nth}"
+                    );
                     assert!(!now.contains_key("ca/etcd.next"), "kill {nth}");
                 }
                 _ => assert!(status.contains("no rotation under way") && !trusted, "kill {nth}"),
@@ -187,7 +196,8 @@ fn a_branch_that_adds_a_host_meets_one_that_rotates() {
     }
     let place = Place::encrypted("inventory");
     let try_git = |args: &[&str]| {
-        let settings = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
+        let settings =
+            ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
         Command::new("git").args(settings).args(args).current_dir(place.dir.path()).output().expect("git")
     };
     let git = |args: &[&str]| {
@@ -207,7 +217,8 @@ fn a_branch_that_adds_a_host_meets_one_that_rotates() {
     place.ends(&["build", "-q"], 0);
     git(&["add", "inventory"]);
     git(&["commit", "-qm", "a host"]);
-    let of_former = fs::read(place.object("apiserver-etcd-client/k8smaster4.isociel.com/cert.pem")).expect("read");
+    let of_former =
+        fs::read(place.object("apiserver-etcd-client/k8smaster4.isociel.com/cert.pem")).expect("read");
 
     git(&["checkout", "-q", "main"]);
     place.advance(&["ca/etcd"]);
@@ -236,7 +247,8 @@ fn a_branch_that_adds_a_host_meets_one_that_rotates() {
     let coming = place.object("ca/etcd.next");
     copy_tree(&place.object("ca/etcd-peer"), &coming);
     let record = fs::read_to_string(coming.join("object.toml")).expect("read");
-    fs::write(coming.join("object.toml"), sealed(&record.replace("\"ca/etcd-peer\"", "\"ca/etcd.next\""))).expect("write");
+    fs::write(coming.join("object.toml"), sealed(&record.replace("\"ca/etcd-peer\"", "\"ca/etcd.next\"")))
+        .expect("write");
     place.says(&["build"], 4, "two rotations of ca/etcd were merged");
     place.says(&["pki", "rotate", "ca/etcd"], 4, "two rotations of ca/etcd were merged");
 }

@@ -129,7 +129,10 @@ fn known(args: &Renew, calendars: &[&Calendar]) -> Result<(), Failure> {
                 return usage(format!("{name} is not issued yet"), "the next build issues it without a mark");
             }
             Some(_) if rotation::root_of(&ObjectId::new(name)).is_some() => {
-                return usage(format!("{name} is part of a rotation"), "`khagen pki rotate --status` tells of it");
+                return usage(
+                    format!("{name} is part of a rotation"),
+                    "`khagen pki rotate --status` tells of it",
+                );
             }
             Some(_) => {}
         }

@@ -20,8 +20,10 @@ pub(super) fn run(args: &Rotate, streams: &mut Streams) -> Result<Exit, Failure>
     let folder = args.name.as_deref().filter(|name| args.status && !certs::is_root(name));
     let name = if folder.is_some() { None } else { args.name.as_deref() };
     if let Some(name) = name.filter(|name| !certs::is_root(name)) {
-        return Err(Failure::because(Exit::Usage, format!("{name} is no trust root"))
-            .help(format!("trust roots are {}; anything else is for `khagen pki renew`", certs::ROOTS.join(", "))));
+        return Err(Failure::because(Exit::Usage, format!("{name} is no trust root")).help(format!(
+            "trust roots are {}; anything else is for `khagen pki renew`",
+            certs::ROOTS.join(", ")
+        )));
     }
     let path = folder.map_or(args.inventory.as_path(), Path::new);
     let Some(inventory) = inventory(path, &env, streams) else { return Ok(Exit::Invalid) };
@@ -84,7 +86,9 @@ fn step(
             Exit::Precondition,
             format!("{id}: {} was asked for and is not built yet", stage(pending)),
         )
-        .help("`khagen build` makes it; install that on every host before the next stage. --undo takes it back"));
+        .help(
+            "`khagen build` makes it; install that on every host before the next stage. --undo takes it back",
+        ));
     }
     let next = status.next();
     streams.out(&format!("  {id}: {}\n{}", stage(next), meaning(id, next)));
@@ -130,7 +134,12 @@ fn told(store: &Store, id: &ObjectId, status: Status) -> String {
     }
     match status.pending {
         Some(pending) => {
-            let _ = writeln!(out, "      the next build makes {}\n{}", stage(pending), meaning(id, pending).trim_end());
+            let _ = writeln!(
+                out,
+                "      the next build makes {}\n{}",
+                stage(pending),
+                meaning(id, pending).trim_end()
+            );
         }
         None => {
             let _ = writeln!(out, "      next: {}", stage(status.next()));
@@ -156,7 +165,9 @@ fn meaning(id: &ObjectId, stage: Stage) -> String {
             "both are trusted still",
         ],
         (Stage::Reissue, true) => &["the new pair signs tokens", "what the former signed is accepted still"],
-        (Stage::Drop, false) => &["the former CA leaves every file, and its key the store", "what it signed is refused"],
+        (Stage::Drop, false) => {
+            &["the former CA leaves every file, and its key the store", "what it signed is refused"]
+        }
         (Stage::Drop, true) => &["tokens that the former signed are refused", "its key leaves the store"],
     };
     lines.iter().map(|line| format!("      {line}\n")).collect()
