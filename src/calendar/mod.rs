@@ -15,8 +15,8 @@ use crate::content::ObjectId;
 use crate::model::{Cluster, Host, Role};
 use crate::pki::due::{self, DueState};
 use crate::pki::object::{Kind, instant};
-use crate::pki::{Store, decide};
-use crate::plan::{Profile, certs, founding};
+use crate::pki::{Store, decide, rotation};
+use crate::plan::{CertRequest, Profile, SecretRequest, certs, founding};
 use crate::value::Value;
 use facts::{Facts, Seen};
 
@@ -175,6 +175,7 @@ pub fn calendar(cluster: &Cluster, store: &Store, facts: &Facts, now: OffsetDate
         }
         entries.push(entry);
     }
+    entries.extend(beside_roots(&requests, &secrets, store));
     for entry in &mut entries {
         entry.places = places.remove(entry.id.as_str()).unwrap_or_default();
     }
@@ -209,7 +210,10 @@ pub fn calendar(cluster: &Cluster, store: &Store, facts: &Facts, now: OffsetDate
         cluster_id: ledger.founding.as_ref().map(|f| f.cluster_id.clone()).unwrap_or_default(),
         renew_before_days: cluster.pki.renew_before_days,
         entries,
-        unused: decide::unused(&requests, &secrets, store),
+        unused: decide::unused(&requests, &secrets, store)
+            .into_iter()
+            .filter(|id| !store.record(id).is_some_and(|r| rotation::is_beside(r.kind, id)))
+            .collect(),
         notes,
     }
 }
@@ -232,6 +236,29 @@ fn stored(store: &Store, id: &ObjectId, what: What, purpose: &str) -> Entry {
         marked: record.is_some_and(|r| r.renew),
         notes: Vec::new(),
     }
+}
+
+/// The second root of each that is being rotated.
+fn beside_roots(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for root in rotation::names(certs, secrets) {
+        let purpose = certs
+            .iter()
+            .find(|c| c.id == root)
+            .map(|c| (What::Authority, c.purpose))
+            .or_else(|| secrets.iter().find(|s| s.id == root).map(|s| (What::KeyPair, s.purpose)));
+        let Some((what, purpose)) = purpose else { continue };
+        for id in rotation::by_age(store, &root).into_iter().filter(|id| *id != root) {
+            let mut entry = stored(store, &id, what, purpose);
+            entry.notes.push(if id == rotation::next_of(&root) {
+                format!("rotation: will take the place of {root}, and is trusted already")
+            } else {
+                format!("rotation: {root} took its place; trusted until the rotation ends")
+            });
+            entries.push(entry);
+        }
+    }
+    entries
 }
 
 /// The certificates that a kubelet gets or makes itself (pkg/kubelet/certificate/kubelet.go).

@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::model::{Cluster, Role};
 use crate::pki::Store;
 use crate::plan::{FileEntry, FileLayer};
+use crate::render::trust::Trust;
 use crate::render::{balancer, credentials, kubeadm};
 use crate::snapshot::OPERATOR;
 
@@ -20,11 +21,11 @@ pub(super) fn of_objects(cluster: &Cluster, store: &Store, ledger: &Ledger) -> B
     let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
     let mut add = |content: &Content, on: &str, path: &str| {
         for piece in content.pieces() {
-            let id = match piece {
-                Piece::Secret(id, _) => Some(id),
-                Piece::Text(text) => public.get(text.as_str()).copied(),
+            let ids: Vec<&ObjectId> = match piece {
+                Piece::Secret(id, _) => vec![id],
+                Piece::Text(text) => blocks(text).filter_map(|block| public.get(block).copied()).collect(),
             };
-            if let Some(id) = id {
+            for id in ids {
                 let place = Place { on: on.to_owned(), path: path.to_owned() };
                 let known = places.entry(id.as_str().to_owned()).or_default();
                 if !known.contains(&place) {
@@ -47,7 +48,7 @@ pub(super) fn of_objects(cluster: &Cluster, store: &Store, ledger: &Ledger) -> B
     for host in &cluster.hosts {
         let own = credentials::host_files(cluster, host, store, first == host.fqdn);
         files(own.unwrap_or_default(), &host.fqdn);
-        files(kubeadm::host(cluster, host, ledger, ""), &host.fqdn);
+        files(kubeadm::host(cluster, host, ledger, &Trust::default()), &host.fqdn);
         if host.has(Role::LoadBalancer) {
             files(balancer::host(cluster, host, ledger).unwrap_or_default(), &host.fqdn);
         }
@@ -56,4 +57,16 @@ pub(super) fn of_objects(cluster: &Cluster, store: &Store, ledger: &Ledger) -> B
         add(&content, OPERATOR, &path);
     }
     places
+}
+
+/// A text's PEM blocks, each up to the next: a trust file holds several roots while one is rotated.
+fn blocks(text: &str) -> impl Iterator<Item = &str> {
+    const BEGIN: &str = "-----BEGIN ";
+    let starts: Vec<usize> = if text.starts_with(BEGIN) {
+        text.match_indices(BEGIN).map(|(at, _)| at).collect()
+    } else {
+        Vec::new()
+    };
+    let ends: Vec<usize> = starts.iter().skip(1).copied().chain([text.len()]).collect();
+    starts.into_iter().zip(ends).filter_map(|(from, to)| text.get(from..to))
 }

@@ -19,6 +19,8 @@ pub enum PkiCommand {
     List(List),
     /// Mark certificates, so that the next build issues them again
     Renew(Renew),
+    /// Begin or advance the rotation of a trust root: a CA or the service-account pair
+    Rotate(Rotate),
 }
 
 /// Arguments of `khagen pki list`.
@@ -89,3 +91,35 @@ hosts is shown by `khagen build --diff`. No key is needed.
 
 Exit codes: 0 done, or nothing to mark · 1 error · 2 a dry run found something · 3 inventory invalid ·
 4 store damaged · 6 a trust root of a running cluster · 64 usage";
+
+/// Arguments of `khagen pki rotate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = ROTATE_HELP)]
+pub struct Rotate {
+    /// ca/etcd, ca/etcd-peer, ca/kubernetes, ca/front-proxy or service-account
+    #[arg(value_name = "NAME", required_unless_present = "status")]
+    pub name: Option<String>,
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(value_name = "INVENTORY", default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// The cluster's folder, where the inventory has several
+    #[arg(long, value_name = "FOLDER")]
+    pub cluster: Option<String>,
+    /// Say how far the rotations are and what comes next; ask for nothing. Without NAME, of every root
+    #[arg(long, conflicts_with_all = ["undo", "dry_run"])]
+    pub status: bool,
+    /// Take back what was asked for and not built
+    #[arg(long)]
+    pub undo: bool,
+    /// Say what would be asked for; write nothing. Exit 2 if anything would be
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+const ROTATE_HELP: &str = "\
+Three stages: trust both, re-issue, drop the former. Each is asked for by this command, made by the next
+`khagen build` and installed on every host, in any order, before the next one is asked for. Nothing is
+issued here and no key is needed. docs/rotation.md tells what each stage brings.
+
+Exit codes: 0 done · 1 error · 2 a dry run found something · 3 inventory invalid · 4 store damaged ·
+6 the former stage is not built yet · 64 usage";

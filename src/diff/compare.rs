@@ -61,6 +61,7 @@ pub fn bundles(old: &Bundle, new: &Bundle) -> Vec<Item> {
         }
     }
     repeated(&mut items);
+    switched(old, new, &mut items);
     items.iter_mut().for_each(|item| printable::what(&mut item.what));
     // The page repeats what the other files say.
     let only_page = items.iter().all(|i| i.file == PAGE);
@@ -95,6 +96,31 @@ fn repeated(items: &mut [Item]) {
         let same =
             |what: &What| *what == item.what || (plain(what).is_some() && plain(what) == plain(&item.what));
         item.minor = item.minor || told.iter().any(same);
+    }
+}
+
+/// A root's key by the file of those whom hosts trust.
+const TRUSTED: [(&str, &str); 3] = [
+    ("/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/ca.crt"),
+    ("/etc/kubernetes/pki/front-proxy-ca.key", "/etc/kubernetes/pki/front-proxy-ca.crt"),
+    ("/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/sa.pub"),
+];
+
+/// A root's key that gives way to one that was trusted before, and is trusted itself from now on: a stage of a rotation.
+fn switched(old: &Bundle, new: &Bundle, items: &mut [Item]) {
+    let trusts =
+        |bundle: &Bundle, file: &str, key: &str| match bundle.files.get(format!("root{file}").as_str()) {
+            Some(File { body: Body::Text(text), .. }) => fields::keys(text).iter().any(|k| k == key),
+            _ => false,
+        };
+    for item in items {
+        let Some((_, trust)) = TRUSTED.iter().find(|(key, _)| *key == item.file) else { continue };
+        if let What::Secret { how, old: former, new: latter, .. } = &mut item.what
+            && trusts(old, trust, latter)
+            && trusts(new, trust, former)
+        {
+            "switched".clone_into(how);
+        }
     }
 }
 

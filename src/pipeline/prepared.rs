@@ -12,7 +12,7 @@ use crate::output::record::BuildRecord;
 use crate::pack::bundle::hex;
 use crate::pki::due::{self, Due, DueState};
 use crate::pki::store::Access;
-use crate::pki::{Action, Store, decide, issue};
+use crate::pki::{Action, Store, decide, issue, rotation};
 use crate::plan::{CertRequest, certs, founding};
 
 /// How much of the store is needed.
@@ -61,10 +61,15 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
         .map_err(|changes| BuildError::Founding { cluster: cluster.name.clone(), changes })?;
     let first = ledger.founding.as_ref().map(|f| f.first_control_plane.clone()).unwrap_or_default();
     let (requests, secrets) = (certs::certificates(cluster, &first), certs::secrets(cluster));
-    let decisions = match how {
+    let maker = (how == How::Issue).then_some(env);
+    let rotated = rotation::advance(&requests, &secrets, &mut store, maker)?;
+    let mut decisions = match how {
         How::Issue => issue::issue(&requests, &secrets, &mut store, env)?,
         How::Decide | How::Public => decide::decide(&requests, &secrets, &store)?,
     };
+    rotation::merge(&mut decisions, rotated);
+    let mut notes = notes(cluster, &store);
+    notes.extend(rotation::notes(&requests, &secrets, &store)?);
     let mut due = due::due(&store, cluster.pki.renew_before_days, env.now());
     // What is issued in this build is not due, also where it is only decided.
     let stays: BTreeSet<&ObjectId> =
@@ -90,7 +95,7 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
         due,
         recipients: cluster.recipients.as_slice().len(),
         encrypted_otherwise,
-        notes: notes(cluster, &store),
+        notes,
         bundles: Vec::new(),
         written: 0,
         removed: 0,
@@ -118,13 +123,11 @@ pub(super) fn guard_against_other_store(
 ) -> Result<(), BuildError> {
     let ca = ObjectId::new(certs::KUBERNETES_CA);
     match former {
-        Some(record) if store.fingerprint(&ca) != Some(&record.ca_fingerprint) => {
-            Err(BuildError::OtherStore {
-                output: out.to_owned(),
-                store: store.dir().to_owned(),
-                store_is_new: store.is_empty(),
-            })
-        }
+        Some(record) if !rotation::knows(store, &ca, &record.ca_fingerprint) => Err(BuildError::OtherStore {
+            output: out.to_owned(),
+            store: store.dir().to_owned(),
+            store_is_new: store.is_empty(),
+        }),
         _ => Ok(()),
     }
 }

@@ -86,9 +86,12 @@ pub fn pass(diff: &mut crate::diff::change::ClusterDiff, passing: &BTreeSet<Stri
     if passing.is_empty() {
         return;
     }
+    // A key's identifier may be the head of its fingerprint.
+    let mut passing: Vec<&String> = passing.iter().collect();
+    passing.sort_by_key(|value| std::cmp::Reverse(value.len()));
     let replace = |text: &mut Option<String>| {
         if let Some(text) = text {
-            for value in passing {
+            for value in &passing {
                 if text.contains(value.as_str()) {
                     *text = text.replace(value.as_str(), TO_BE_ISSUED);
                 }

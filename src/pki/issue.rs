@@ -195,6 +195,7 @@ impl Issuing<'_> {
             certificate: None,
             public_sha256: public.as_ref().map(|p| sha256_hex(p.as_bytes())),
             made_from: None,
+            rotation: None,
         };
         self.keep(id, record, None, public, secret);
         Ok(())
@@ -263,6 +264,7 @@ impl Issuing<'_> {
             }),
             public_sha256: None,
             made_from: Some(MadeFrom { issuer_fingerprint, ..MadeFrom::of(request) }),
+            rotation: None,
         };
         self.keep(id, record, Some(pem), None, new.pem);
         Ok(())

@@ -13,6 +13,7 @@ mod ledger;
 pub mod object;
 pub mod read;
 pub mod recipients;
+pub mod rotation;
 mod sealed;
 pub mod store;
 pub mod verify;

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::key::SigningKey;
+use super::rotation::Rotation;
 use crate::content::ObjectId;
 use crate::model::KeyAlgorithm;
 use crate::plan::{CertRequest, Profile, SecretKind};
@@ -127,6 +128,9 @@ pub struct Record {
     /// Of a certificate: what it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_from: Option<MadeFrom>,
+    /// Of a trust root that was or is being rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 impl Record {

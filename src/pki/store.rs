@@ -16,6 +16,7 @@
 
 mod encrypting;
 mod open;
+mod rotating;
 mod save;
 mod user;
 

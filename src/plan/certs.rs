@@ -34,6 +34,14 @@ pub const OPERATOR_ADMIN: &str = "operator/admin";
 /// The operator's client of etcd.
 pub const OPERATOR_ETCD: &str = "operator/etcd-client";
 
+/// Every trust root that a cluster may have.
+pub const ROOTS: [&str; 5] = [ETCD_CA, ETCD_PEER_CA, KUBERNETES_CA, FRONT_PROXY_CA, SERVICE_ACCOUNT];
+
+/// Whether a name is a trust root's.
+pub fn is_root(name: &str) -> bool {
+    ROOTS.contains(&name)
+}
+
 /// A name that only etcd's peers carry; asked for where one CA signs clients and peers.
 pub const PEER_NAME: &str = "etcd-peer";
 

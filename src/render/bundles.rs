@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::trust::Trust;
 use super::{artifacts, balancer, credentials, etcd, kubeadm, node, overview, retired, scripts, units};
 use crate::content::{Content, ObjectId};
 use crate::ledger::{EtcdMembership, Ledger};
@@ -49,7 +50,7 @@ pub struct Shared<'a> {
     digests: HashMap<usize, [u8; 32]>,
     /// The certificates that each host holds.
     certificates: BTreeMap<String, Vec<ObjectId>>,
-    ca_hash: String,
+    trust: Trust,
 }
 
 impl<'a> Shared<'a> {
@@ -73,7 +74,9 @@ impl<'a> Shared<'a> {
         files.extend(etcd::shared(cluster)?);
         files.extend(balancer::shared(cluster)?);
         files.extend(node::shared(cluster)?);
-        files.extend(kubeadm::shared(cluster));
+        let trust = Trust::of(cluster, store);
+        files.extend(kubeadm::shared(cluster, &trust));
+        files.extend(trust.shared_files());
         let installed = [("etcd", &*scripts::ETCD_SCRIPTS), ("all", &*scripts::EVERYWHERE_SCRIPTS)];
         for (layer, scripts) in installed {
             files.extend(scripts.iter().map(|(name, text)| {
@@ -90,8 +93,6 @@ impl<'a> Shared<'a> {
         for content in common {
             digests.insert(Arc::as_ptr(content) as usize, text_digest(content, store));
         }
-        let ca = ObjectId::new(certs::KUBERNETES_CA);
-        let ca_hash = store.fingerprint(&ca).ok_or(credentials::Missing(ca))?.to_owned();
         Ok(Shared {
             cluster,
             ledger,
@@ -102,7 +103,7 @@ impl<'a> Shared<'a> {
             fingerprint_key,
             digests,
             certificates,
-            ca_hash,
+            trust,
         })
     }
 
@@ -142,7 +143,7 @@ impl<'a> Shared<'a> {
             own.extend(balancer::host(cluster, host, ledger)?);
         }
         own.extend(node::host(host));
-        own.extend(kubeadm::host(cluster, host, ledger, &self.ca_hash));
+        own.extend(kubeadm::host(cluster, host, ledger, &self.trust));
         let layered = self
             .files
             .iter()
@@ -153,7 +154,10 @@ impl<'a> Shared<'a> {
             return Err(RenderError::TwoOwners { host: host.fqdn.clone(), path: pair[0].path.clone() });
         }
 
-        let needs = units::needs(cluster, host);
+        let mut needs = units::needs(cluster, host);
+        if self.trust.patches() && host.has(Role::ControlPlane) {
+            needs.patches();
+        }
         let page = overview::host_page(
             cluster,
             ledger,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::content::{Content, ObjectId};
 use crate::model::{Cluster, Host, PeerCa, Role, bracketed};
+use crate::pki::rotation;
 use crate::pki::store::Store;
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared};
@@ -22,21 +23,35 @@ pub struct Missing(pub ObjectId);
 /// # Errors
 /// When the store lacks a CA.
 pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, Missing> {
-    let ca = |id: &str| pem(store, &ObjectId::new(id));
+    // Where the order means nothing it is that of age, so that a file does not change when the new one begins to sign.
+    let trust = |id: &str| bundle(store, &rotation::by_age(store, &ObjectId::new(id)));
+    let ca = |id: &str| bundle(store, &rotation::signer_first(store, &ObjectId::new(id)));
     let file = |path: &str, layer: &str, content: Content| FileEntry::new(path, shared(layer), content);
     let mut files = vec![
-        file("/etc/etcd/pki/etcd-ca.crt", "etcd", ca(certs::ETCD_CA)?),
+        file("/etc/etcd/pki/etcd-ca.crt", "etcd", trust(certs::ETCD_CA)?),
         // Without a token a worker has nobody to fetch it from.
         file(
             "/etc/kubernetes/pki/ca.crt",
-            if cluster.is_external_ca() { "kubernetes" } else { "control-plane" },
+            // And a rotation must reach its kubelet, which trusts what this file holds.
+            if cluster.is_external_ca() || rotation::has_begun(store, certs::KUBERNETES_CA) {
+                "kubernetes"
+            } else {
+                "control-plane"
+            },
             ca(certs::KUBERNETES_CA)?,
         ),
         file("/etc/kubernetes/pki/front-proxy-ca.crt", "control-plane", ca(certs::FRONT_PROXY_CA)?),
-        file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", ca(certs::ETCD_CA)?),
-        file("/etc/kubernetes/pki/sa.pub", "control-plane", public(store, certs::SERVICE_ACCOUNT)?),
+        file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", trust(certs::ETCD_CA)?),
+        file("/etc/kubernetes/pki/sa.pub", "control-plane", publics(store, certs::SERVICE_ACCOUNT)?),
         key("/etc/kubernetes/pki/sa.key", shared("control-plane"), ObjectId::new(certs::SERVICE_ACCOUNT)),
     ];
+    if kubeadm::signs_from_own_file(cluster, store) {
+        files.push(file(
+            kubeadm::SIGNING_CERTIFICATE,
+            "control-plane",
+            pem(store, &ObjectId::new(certs::KUBERNETES_CA))?,
+        ));
+    }
     if !cluster.is_external_ca() {
         for (name, ca) in [("ca", certs::KUBERNETES_CA), ("front-proxy-ca", certs::FRONT_PROXY_CA)] {
             let path = format!("/etc/kubernetes/pki/{name}.key");
@@ -44,7 +59,7 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
         }
     }
     if cluster.etcd.peer_ca == PeerCa::Separate {
-        files.push(file("/etc/etcd/pki/etcd-peer-ca.crt", "etcd", ca(certs::ETCD_PEER_CA)?));
+        files.push(file("/etc/etcd/pki/etcd-peer-ca.crt", "etcd", trust(certs::ETCD_PEER_CA)?));
     }
     Ok(files)
 }
@@ -139,7 +154,11 @@ pub fn operator_files(cluster: &Cluster, store: &Store) -> Result<Vec<(String, u
             0o600,
             Arc::new(config(cluster, store, &remote, "kubernetes-operator", admin)?),
         ),
-        ("etcd/ca.crt".to_owned(), 0o644, Arc::new(pem(store, &ObjectId::new(certs::ETCD_CA))?)),
+        (
+            "etcd/ca.crt".to_owned(),
+            0o644,
+            Arc::new(bundle(store, &rotation::by_age(store, &ObjectId::new(certs::ETCD_CA)))?),
+        ),
         ("etcd/endpoints".to_owned(), 0o644, Arc::new(Content::text(endpoints))),
         ("etcd/operator.crt".to_owned(), 0o644, Arc::new(pem(store, &etcd)?)),
         ("etcd/operator.key".to_owned(), 0o600, Arc::new(Content::secret(etcd))),
@@ -159,18 +178,29 @@ fn config(
     id: ObjectId,
 ) -> Result<Content, Missing> {
     let ca = ObjectId::new(certs::KUBERNETES_CA);
-    let ca_pem = store.cert_pem(&ca).ok_or(Missing(ca))?;
+    let ca_pem = bundle_text(store, &rotation::signer_first(store, &ca))?;
     let cert_pem = store.cert_pem(&id).ok_or_else(|| Missing(id.clone()))?;
-    Ok(kubeadm::kubeconfig(cluster, server, user, ca_pem, cert_pem, id))
+    Ok(kubeadm::kubeconfig(cluster, server, user, &ca_pem, cert_pem, id))
+}
+
+/// Several certificates in one file.
+fn bundle(store: &Store, ids: &[ObjectId]) -> Result<Content, Missing> {
+    Ok(Content::text(bundle_text(store, ids)?))
+}
+
+fn bundle_text(store: &Store, ids: &[ObjectId]) -> Result<String, Missing> {
+    ids.iter().map(|id| store.cert_pem(id).map(|pem| &**pem).ok_or_else(|| Missing(id.clone()))).collect()
 }
 
 fn pem(store: &Store, id: &ObjectId) -> Result<Content, Missing> {
     store.cert_pem(id).map(|pem| Content::text(&**pem)).ok_or_else(|| Missing(id.clone()))
 }
 
-fn public(store: &Store, id: &str) -> Result<Content, Missing> {
-    let id = ObjectId::new(id);
-    store.public_pem(&id).map(|pem| Content::text(&**pem)).ok_or(Missing(id))
+/// The public halves of a key pair and of those that are trusted beside it.
+fn publics(store: &Store, id: &str) -> Result<Content, Missing> {
+    let all = rotation::by_age(store, &ObjectId::new(id));
+    let pem = |id: &ObjectId| store.public_pem(id).map(|pem| &**pem).ok_or_else(|| Missing(id.clone()));
+    Ok(Content::text(all.iter().map(pem).collect::<Result<String, Missing>>()?))
 }
 
 fn key(path: &str, layer: FileLayer, id: ObjectId) -> FileEntry {

@@ -12,9 +12,10 @@ use crate::ledger::Ledger;
 use crate::model::{
     Cluster, ControlPlaneComponent, Dns, Host, KeyAlgorithm, KubeProxyMode, KubeadmApi, Patch, Role,
 };
+use crate::pki::{Store, rotation};
 use crate::plan::certs;
 use crate::plan::{FileEntry, FileLayer, Policy, shared as layer};
-use crate::render::credentials;
+use crate::render::{credentials, trust::Trust};
 use crate::value::{self, Value};
 
 use super::node;
@@ -29,6 +30,17 @@ pub const NODE_PATH: &str = "/etc/kubernetes/kubeadm-node.yaml";
 pub const PATCHES_DIR: &str = "/etc/kubernetes/patches";
 /// containerd's socket.
 const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
+
+/// The CA that signs, alone: the controller manager refuses a file of several certificates to sign with
+/// (pkg/controller/certificates/signer/ca_provider.go), and kubeadm gives it ca.crt.
+pub const SIGNING_CERTIFICATE: &str = "/etc/kubernetes/pki/ca-signing.crt";
+const SIGNING_ARGUMENT: &str = "cluster-signing-cert-file";
+
+/// Whether the controller manager has the CA in a file of its own: from the first rotation on, since a file that it was told
+/// of must not go away.
+pub fn signs_from_own_file(cluster: &Cluster, store: &Store) -> bool {
+    !cluster.is_external_ca() && rotation::has_begun(store, certs::KUBERNETES_CA)
+}
 
 /// Which kubeadm command a host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,24 +65,27 @@ pub fn bootstrap(cluster: &Cluster, host: &Host, ledger: &Ledger) -> Option<Boot
 /// What reconfigure.sh hands to kubeadm's phases on every control plane. Those that joined have a JoinConfiguration only,
 /// and the phases of `kubeadm init` work without the API, from what was reviewed; `kubeadm upgrade node` would take what
 /// somebody uploaded, and renew certificates by the way.
-pub fn shared(cluster: &Cluster) -> Vec<FileEntry> {
-    let documents =
-        [cluster_configuration(cluster), kubelet_configuration(cluster), kube_proxy_configuration(cluster)];
+pub fn shared(cluster: &Cluster, trust: &Trust) -> Vec<FileEntry> {
+    let documents = [
+        cluster_configuration(cluster, trust),
+        kubelet_configuration(cluster),
+        kube_proxy_configuration(cluster),
+    ];
     let documents: Vec<Value> = documents.into_iter().filter(|d| !d.is_empty()).collect();
     vec![FileEntry::new(CLUSTER_PATH, layer("control-plane"), value::documents(&documents)).mode(0o600)]
 }
 
-/// kubeadm's files of one host. `ca_hash` is the SHA-256 of the Kubernetes CA's SPKI in hexadecimal.
-pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> Vec<FileEntry> {
+/// kubeadm's files of one host.
+pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, trust: &Trust) -> Vec<FileEntry> {
     let Some(bootstrap) = bootstrap(cluster, host, ledger) else { return Vec::new() };
     let documents = match bootstrap {
         Bootstrap::Init => vec![
-            init_configuration(cluster, host),
-            cluster_configuration(cluster),
+            init_configuration(cluster, host, trust),
+            cluster_configuration(cluster, trust),
             kubelet_configuration(cluster),
             kube_proxy_configuration(cluster),
         ],
-        Bootstrap::Join => vec![join_configuration(cluster, host, ca_hash)],
+        Bootstrap::Join => vec![join_configuration(cluster, host, trust)],
     };
     let documents: Vec<Value> = documents.into_iter().filter(|d| !d.is_empty()).collect();
     let mut files = vec![
@@ -80,7 +95,7 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, ca_hash: &str) -> V
     ];
     if host.has(Role::ControlPlane) {
         let api = cluster.kubernetes.version.kubeadm_api();
-        let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host)];
+        let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host, trust)];
         files.push(FileEntry::new(NODE_PATH, FileLayer::Host, value::documents(&documents)).mode(0o600));
     }
     let settings = own_settings(cluster, host);
@@ -136,7 +151,7 @@ fn kubeadms_algorithm(cluster: &Cluster) -> &'static str {
 }
 
 /// The documents that `kubeadm init` reads, for other readers of the same values.
-pub fn cluster_configuration(cluster: &Cluster) -> Value {
+pub fn cluster_configuration(cluster: &Cluster, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
     let mut doc = document(api, "ClusterConfiguration")
@@ -189,7 +204,11 @@ pub fn cluster_configuration(cluster: &Cluster) -> Value {
         api_server.set("timeoutForControlPlane", Value::text(timeout));
     }
     doc.set("apiServer", api_server);
-    for (key, part) in [("controllerManager", &k.controller_manager), ("scheduler", &k.scheduler)] {
+    let mut controller_manager = k.controller_manager.clone();
+    if trust.signing_file && !controller_manager.extra_args.iter().any(|(name, _)| name == SIGNING_ARGUMENT) {
+        controller_manager.extra_args.push((SIGNING_ARGUMENT.to_owned(), SIGNING_CERTIFICATE.to_owned()));
+    }
+    for (key, part) in [("controllerManager", &controller_manager), ("scheduler", &k.scheduler)] {
         let part = component(part, api);
         if !part.is_empty() {
             doc.set(key, part);
@@ -216,7 +235,7 @@ fn dns(dns: &Dns, api: KubeadmApi) -> Value {
     doc
 }
 
-fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
+fn init_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
     let token = Value::map()
@@ -234,7 +253,7 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
     } else {
         doc.set("bootstrapTokens", Value::List(vec![token]));
     }
-    doc = node_configuration(doc, cluster, host);
+    doc = node_configuration(doc, cluster, host, trust);
     if k.kube_proxy_mode == KubeProxyMode::None && !skipped.iter().any(|p| p == "addon/kube-proxy") {
         skipped.push("addon/kube-proxy".to_owned());
     }
@@ -245,15 +264,15 @@ fn init_configuration(cluster: &Cluster, host: &Host) -> Value {
 }
 
 /// What an InitConfiguration says of its host.
-fn node_configuration(doc: Value, cluster: &Cluster, host: &Host) -> Value {
+fn node_configuration(doc: Value, cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let mut doc = doc
         .with("localAPIEndpoint", local_endpoint(cluster, host))
         .with("nodeRegistration", node_registration(cluster, host));
-    finish(&mut doc, cluster, host);
+    finish(&mut doc, cluster, host, trust);
     doc
 }
 
-fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
+fn join_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
     let api = k.version.kubeadm_api();
     let mut discovery = if cluster.is_external_ca() {
@@ -266,7 +285,7 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
             Value::map()
                 .with("token", token())
                 .with("apiServerEndpoint", Value::text(k.endpoint.to_string()))
-                .with("caCertHashes", Value::texts([format!("sha256:{ca_hash}")])),
+                .with("caCertHashes", Value::texts(trust.ca_hashes.iter().map(|h| format!("sha256:{h}")))),
         )
     };
     if api == KubeadmApi::V1Beta3
@@ -281,9 +300,15 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
     }
     let mut registration = node_registration(cluster, host);
     let ignored = &host.ignore_preflight_errors;
-    if cluster.is_external_ca() && !ignored.iter().any(|e| e == "all") {
-        // What khagen laid before (cmd/kubeadm/app/preflight/checks.go, FileAvailableCheck).
-        let laid = ["FileAvailable--etc-kubernetes-kubelet.conf", "FileAvailable--etc-kubernetes-pki-ca.crt"];
+    // What khagen laid before (cmd/kubeadm/app/preflight/checks.go, FileAvailableCheck).
+    let mut laid = Vec::new();
+    if cluster.is_external_ca() {
+        laid.push("FileAvailable--etc-kubernetes-kubelet.conf");
+    }
+    if cluster.is_external_ca() || (trust.everywhere && !host.has(Role::ControlPlane)) {
+        laid.push("FileAvailable--etc-kubernetes-pki-ca.crt");
+    }
+    if !laid.is_empty() && !ignored.iter().any(|e| e == "all") {
         let mut all: Vec<&str> = ignored.iter().map(String::as_str).chain(laid).collect();
         all.sort_unstable();
         all.dedup();
@@ -293,13 +318,13 @@ fn join_configuration(cluster: &Cluster, host: &Host, ca_hash: &str) -> Value {
     if !k.skip_join_phases.is_empty() {
         doc.set("skipPhases", Value::texts(&k.skip_join_phases));
     }
-    finish(&mut doc, cluster, host);
+    finish(&mut doc, cluster, host, trust);
     doc
 }
 
 /// What Init- and JoinConfiguration have in common at their end.
-fn finish(doc: &mut Value, cluster: &Cluster, host: &Host) {
-    if is_patched(cluster, host) {
+fn finish(doc: &mut Value, cluster: &Cluster, host: &Host, trust: &Trust) {
+    if is_patched(cluster, host) || (trust.patches() && host.has(Role::ControlPlane)) {
         doc.set("patches", Value::map().with("directory", Value::text(PATCHES_DIR)));
     }
     let k = &cluster.kubernetes;

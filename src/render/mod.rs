@@ -11,4 +11,5 @@ pub mod node;
 pub mod overview;
 pub mod retired;
 pub mod scripts;
+pub mod trust;
 pub mod units;

@@ -114,6 +114,14 @@ pub fn packages(cluster: &Cluster) -> Vec<Packages> {
 }
 
 impl Needs {
+    /// The folder of kubeadm's patches, where the inventory alone asks for none.
+    pub(super) fn patches(&mut self) {
+        let dir = super::kubeadm::PATCHES_DIR;
+        if !self.directories.iter().any(|d| d.path == dir) {
+            self.directory(dir, 0o755, "root", "root");
+        }
+    }
+
     fn command(&mut self, command: &str, package: &str) {
         self.commands.push(command.to_owned());
         if !package.is_empty() && !self.packages.iter().any(|p| p == package) {

@@ -2,6 +2,7 @@
 
 mod list;
 mod renew;
+mod rotate;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ pub fn run(args: &Pki, streams: &mut Streams) -> Result<Exit, Failure> {
     match &args.command {
         PkiCommand::List(args) => list::run(args, streams),
         PkiCommand::Renew(args) => renew::run(args, streams),
+        PkiCommand::Rotate(args) => rotate::run(args, streams),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::diff::change::What as Change;
 use crate::diff::effect::{self, Place};
 use crate::env::Env;
 use crate::model::{Cluster, ClusterState};
+use crate::pki::rotation;
 use crate::plan::certs;
 use crate::render::overview::date;
 use crate::snapshot::{Head, OPERATOR};
@@ -127,6 +128,12 @@ fn known(args: &Renew, calendars: &[&Calendar]) -> Result<(), Failure> {
             Some(e) if e.issued.is_none() => {
                 return usage(format!("{name} is not issued yet"), "the next build issues it without a mark");
             }
+            Some(_) if rotation::root_of(&ObjectId::new(name)).is_some() => {
+                return usage(
+                    format!("{name} is part of a rotation"),
+                    "`khagen pki rotate --status` tells of it",
+                );
+            }
             Some(_) => {}
         }
     }
@@ -159,7 +166,10 @@ fn refuse_roots(args: &Renew, cluster: &Cluster, entries: &[&Entry]) -> Result<(
             Exit::Precondition,
             format!("{} is a trust root of cluster {}, which runs", root.id, cluster.name),
         )
-        .help("hosts with the new one and hosts with the former would not trust each other; it needs a rotation in stages")),
+        .help(format!(
+            "hosts with the new one and hosts with the former would not trust each other; `khagen pki rotate {}` does it in stages",
+            root.id
+        ))),
         _ => Ok(()),
     }
 }

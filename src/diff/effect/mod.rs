@@ -86,6 +86,7 @@ pub fn rule_for(place: &Place<'_>, what: &What) -> Option<&'static Rule> {
         What::Field { field, new: None, .. } => (field.as_str(), format!("-{field}")),
         What::Field { field, .. } => (field.as_str(), String::new()),
         // The key of a CA, as a file of its own.
+        What::Secret { how, .. } if how == "switched" => ("secret switched", String::new()),
         What::Secret { .. } => ("secret", String::new()),
         What::FileAdded { .. } => ("", "+file".to_owned()),
         What::FileRemoved { .. } => ("", "-file".to_owned()),
@@ -167,12 +168,13 @@ mod tests {
     fn rules_that_no_golden_shows() {
         let changed = |path: &str| field(path, Some("a"), Some("b"));
         let text = || What::Text { patch: String::new(), added: 1, removed: 1 };
-        let secret = || What::Secret {
+        let key = |how: &str| What::Secret {
             secret: "ca/kubernetes".to_owned(),
-            how: "re-keyed".to_owned(),
+            how: how.to_owned(),
             old: "a".to_owned(),
             new: "b".to_owned(),
         };
+        let (secret, switched) = (|| key("re-keyed"), || key("switched"));
         for (file, what, rule, class) in [
             ("/etc/etcd/etcd.env", changed("ETCD_NAME"), "etcd-name", Class::Recreate),
             (
@@ -190,6 +192,36 @@ mod tests {
             ("/etc/etcd/pki/etcd-ca.crt", changed("notAfter"), "etcd-ca-renewed", Class::Reissue),
             ("/etc/etcd/pki/etcd-ca.crt", changed("key"), "etcd-ca", Class::Recreate),
             ("/etc/kubernetes/pki/ca.key", secret(), "kubernetes-ca", Class::Recreate),
+            (
+                "/etc/kubernetes/pki/ca.crt",
+                field("certificate 2 > key", None, Some("b")),
+                "kubernetes-ca-more",
+                Class::Reissue,
+            ),
+            (
+                "/etc/kubernetes/pki/front-proxy-ca.crt",
+                field("certificate 2 > key", Some("a"), None),
+                "kubernetes-ca-fewer",
+                Class::Reissue,
+            ),
+            ("/etc/kubernetes/pki/ca.crt", changed("order"), "kubernetes-ca-switched", Class::Reissue),
+            ("/etc/kubernetes/pki/ca.key", switched(), "kubernetes-ca-switched", Class::Reissue),
+            ("/etc/kubernetes/pki/ca-signing.crt", changed("key"), "kubernetes-ca-signing", Class::Reissue),
+            (
+                "/etc/kubernetes/pki/sa.pub",
+                field("key 2 > key", None, Some("b")),
+                "service-account-more",
+                Class::Reissue,
+            ),
+            (
+                "/etc/kubernetes/pki/sa.pub",
+                field("key 1 > key", Some("a"), None),
+                "service-account-fewer",
+                Class::Reissue,
+            ),
+            ("/etc/kubernetes/pki/sa.key", switched(), "service-account-switched", Class::Reissue),
+            ("/etc/kubernetes/pki/sa.key", secret(), "service-account-key", Class::Recreate),
+            ("/etc/kubernetes/pki/sa.pub", changed("key"), "service-account-key", Class::Recreate),
             ("/etc/kubernetes/pki/ca.crt", changed("notAfter"), "kubernetes-ca-renewed", Class::Reissue),
             (
                 "/etc/kubernetes/pki/etcd/etcd-ca.crt",

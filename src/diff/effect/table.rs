@@ -63,9 +63,15 @@ impl Rule {
 /// Not a procedure of reconfigure.sh but steps of a rollout: drain, uninstall, forget, join.
 pub const REJOIN: &str = "rejoin";
 
+/// A rotation's first stage, which a rollout has more to do for than these files.
+pub const KUBERNETES_CA_MORE: &str = "kubernetes-ca-more";
+/// A rotation's last stage.
+pub const KUBERNETES_CA_FEWER: &str = "kubernetes-ca-fewer";
+
 /// What the phases read that reconfigure.sh runs.
 const CLUSTER_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm-cluster.yaml"];
 const NODE_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-node.yaml"];
+const KUBERNETES_CAS: &[&str] = &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt"];
 const ETCD_ENV: &[&str] = &["/etc/etcd/etcd.env"];
 
 /// All rules, in the order in which they are tried.
@@ -169,6 +175,38 @@ pub const RULES: &[Rule] = &[
     ),
     // ---- trust of the Kubernetes cluster ----
     rule(
+        KUBERNETES_CA_MORE,
+        KUBERNETES_CAS,
+        &["+certificate *", "+file"],
+        Class::Reissue,
+        "a further CA is trusted from now on, beside the former; API servers read it anew by themselves",
+        "apiserver, pkg/server/dynamiccertificates: files are watched",
+    ),
+    rule(
+        KUBERNETES_CA_FEWER,
+        KUBERNETES_CAS,
+        &["-certificate *"],
+        Class::Reissue,
+        "what this CA signed is refused from now on; API servers read the file anew by themselves",
+        "apiserver, pkg/server/dynamiccertificates: files are watched",
+    ),
+    rule(
+        "kubernetes-ca-switched",
+        &["/etc/kubernetes/pki/ca.*", "/etc/kubernetes/pki/front-proxy-ca.*"],
+        &["order", "secret switched"],
+        Class::Reissue,
+        "the other of two trusted CAs signs from now on; the controller manager reads it anew for each request",
+        "kubernetes, pkg/controller/certificates/signer/ca_provider.go: currentCA",
+    ),
+    rule(
+        "kubernetes-ca-signing",
+        &["/etc/kubernetes/pki/ca-signing.crt"],
+        &[],
+        Class::Reissue,
+        "the CA that the controller manager signs with, alone in its file; read anew for each request",
+        "kubernetes, pkg/controller/certificates/signer/ca_provider.go: setCA expects one certificate",
+    ),
+    rule(
         "kubernetes-ca",
         &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/front-proxy-ca.key"],
         &["key", "certificate * > key", "subject", "secret"],
@@ -183,6 +221,30 @@ pub const RULES: &[Rule] = &[
         Class::Reissue,
         "the CA's certificate is issued again with the same key; API servers read it anew by themselves",
         "apiserver, pkg/server/dynamiccertificates: files are watched",
+    ),
+    rule(
+        "service-account-more",
+        &["/etc/kubernetes/pki/sa.pub"],
+        &["+key *"],
+        Class::Reissue,
+        "tokens of a further key are accepted by API servers that started since",
+        "kube-apiserver, --service-account-key-file: read at start",
+    ),
+    rule(
+        "service-account-fewer",
+        &["/etc/kubernetes/pki/sa.pub"],
+        &["-key *"],
+        Class::Reissue,
+        "tokens of this key are refused by API servers that started since",
+        "kube-apiserver, --service-account-key-file: read at start",
+    ),
+    rule(
+        "service-account-switched",
+        &["/etc/kubernetes/pki/sa.key"],
+        &["secret switched"],
+        Class::Reissue,
+        "tokens are signed by the other of two accepted keys, by those that started since",
+        "kube-apiserver, --service-account-signing-key-file: read at start",
     ),
     rule(
         "service-account-key",

@@ -40,16 +40,31 @@ pub(super) fn read(text: &str) -> Result<Node, Unread> {
     Ok(Node::List(Kind::Chain, certificates?))
 }
 
-/// Reads one public key.
+/// Reads one public key, or several.
 pub(super) fn public_key(text: &str) -> Result<Node, Unread> {
     boundaries_stand_alone(text)?;
-    let block = pem::parse(text).map_err(|_| Unread("it is not valid PEM"))?;
-    if block.tag() != "PUBLIC KEY" || text.matches("-----BEGIN ").count() != 1 {
-        return Err(Unread("it is no public key in PEM form"));
+    let blocks = pem::parse_many(text).map_err(|_| Unread("it is not valid PEM"))?;
+    let all = blocks.iter().all(|block| block.tag() == "PUBLIC KEY");
+    if blocks.is_empty() || !all || text.matches("-----BEGIN ").count() != blocks.len() {
+        return Err(Unread("it holds no public key in PEM form"));
     }
-    let mut parts = Parts::default();
-    parts.set(Step::new(" > key"), Node::text(fingerprint(block.contents())));
-    Ok(parts.into_node())
+    let key = |block: &pem::Pem| {
+        let mut parts = Parts::default();
+        parts.set(Step::new(" > key"), Node::text(fingerprint(block.contents())));
+        parts.into_node()
+    };
+    Ok(Node::List(Kind::Keys, blocks.iter().map(key).collect()))
+}
+
+/// Fingerprints of the keys of all blocks that are certificates or public keys.
+pub(super) fn keys(text: &str) -> Vec<String> {
+    let blocks = pem::parse_many(text).unwrap_or_default();
+    let key = |block: &pem::Pem| match block.tag() {
+        "PUBLIC KEY" => Some(fingerprint(block.contents())),
+        "CERTIFICATE" => summary(block.contents()).ok().map(|cert| cert.spki_sha256),
+        _ => None,
+    };
+    blocks.iter().filter_map(key).collect()
 }
 
 fn certificate(der: &[u8]) -> Result<Node, Unread> {

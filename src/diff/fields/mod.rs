@@ -95,6 +95,11 @@ pub fn fields(format: Format, text: &str) -> Result<Vec<(String, String)>, Unrea
     Ok(fields)
 }
 
+/// Fingerprints of the keys in a text of certificates or public keys.
+pub fn keys(text: &str) -> Vec<String> {
+    certificate::keys(text)
+}
+
 fn read(format: Format, text: &str) -> Result<Node, Unread> {
     if text.len() > MAX_BYTES {
         return Err(Unread("it is larger than 1 MiB"));
@@ -140,7 +145,7 @@ pub const MEANINGLESS: &[(&str, &str)] = &[
          around them",
     ),
     ("certificates", "text around the PEM blocks, line breaks in them"),
-    ("public keys", "text around the PEM block, line breaks in it"),
+    ("public keys", "text around the PEM blocks, line breaks in them"),
     (
         "environment files",
         "order of variables, comments, blank lines, quoting of the same value, assignments that a later one \

@@ -34,8 +34,10 @@ pub(super) enum Kind {
     Items,
     /// The same name several times: ` #2`.
     Repeated,
-    /// Certificates of a chain: the first has no name of its own.
+    /// Certificates of a chain or of a bundle of roots: a lone one has no name of its own.
     Chain,
+    /// Public keys, as certificates.
+    Keys,
 }
 
 /// A step of a path.

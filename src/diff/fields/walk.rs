@@ -186,7 +186,39 @@ impl Diff {
         come_alone.iter().for_each(|leaf| self.side(leaf.plain(), true));
     }
 
+    /// Certificates or keys by what they are: which came and went, and whether those that stay stand in another order. As many
+    /// as went have come in their places.
+    fn chain(&mut self, kind: Kind, old: &[Node], new: &[Node]) {
+        let stay = |from: &[Node], other: &[Node]| -> Vec<Node> {
+            from.iter().filter(|node| other.contains(node)).cloned().collect()
+        };
+        let (kept_old, kept_new) = (stay(old, new), stay(new, old));
+        if kept_old != kept_new {
+            let shown = |kept: &[Node]| kept.iter().filter_map(key_of).collect::<Vec<_>>().join(", ");
+            self.within(" > order", |diff| diff.change(Some(shown(&kept_old)), Some(shown(&kept_new))));
+        }
+        let apart = |from: &[Node], other: &[Node]| -> Vec<usize> {
+            (0..from.len()).filter(|at| !other.contains(&from[*at])).collect()
+        };
+        let (gone, come) = (apart(old, new), apart(new, old));
+        if gone.len() == come.len() {
+            for (at, other) in gone.into_iter().zip(come) {
+                self.within(&kind.label(at.max(other), false), |diff| diff.pair(&old[at], &new[other]));
+            }
+            return;
+        }
+        for at in gone {
+            self.within(&kind.label(at, true), |diff| diff.all(&old[at], false));
+        }
+        for at in come {
+            self.within(&kind.label(at, true), |diff| diff.all(&new[at], true));
+        }
+    }
+
     fn list(&mut self, kind: Kind, old: &[Node], new: &[Node]) {
+        if matches!(kind, Kind::Chain | Kind::Keys) {
+            return self.chain(kind, old, new);
+        }
         let several = old.len().max(new.len()) > 1;
         for pair in align(old, new) {
             match pair {
@@ -256,13 +288,23 @@ impl Diff {
     }
 }
 
+/// The fingerprint of a certificate's or a key's node.
+fn key_of(node: &Node) -> Option<String> {
+    let (Node::Sealed { properties, .. } | Node::Map(properties)) = node else { return None };
+    match properties.get(&Step::new(" > key")) {
+        Some(Node::Leaf(leaf)) => Some(leaf.plain()),
+        _ => None,
+    }
+}
+
 impl Kind {
     fn label(self, at: usize, several: bool) -> String {
         match self {
             Kind::Items => format!("[{at}]"),
             Kind::Repeated if several => format!(" #{}", at + 1),
-            Kind::Chain if at > 0 => format!(" > certificate {}", at + 1),
-            Kind::Repeated | Kind::Chain => String::new(),
+            Kind::Chain if several || at > 0 => format!(" > certificate {}", at + 1),
+            Kind::Keys if several || at > 0 => format!(" > key {}", at + 1),
+            Kind::Repeated | Kind::Chain | Kind::Keys => String::new(),
         }
     }
 }

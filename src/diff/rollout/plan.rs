@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{Action, Gate, Rollout, Serving, Step};
 use crate::diff::change::{Change, Class, Presence, What};
-use crate::diff::effect::table::{REJOIN, RULES, Scope};
+use crate::diff::effect::table::{KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, REJOIN, RULES, Scope};
 use crate::snapshot::Head;
 
 /// A host as the plan sees it.
@@ -50,6 +50,9 @@ const VIP_GAP_MS: u32 = 1000;
 /// For a client to find the new leader after an election.
 const LEADER_GAP_MS: u32 = 1000;
 
+/// What kubelets trust.
+const KUBERNETES_CA: &str = "/etc/kubernetes/pki/ca.crt";
+
 struct Planner<'a> {
     hosts: BTreeMap<Arc<str>, &'a Host>,
     /// Units that install.sh restarts or reloads.
@@ -59,6 +62,8 @@ struct Planner<'a> {
     /// Procedures for the cluster.
     wide: BTreeSet<(&'static str, Scope)>,
     label: bool,
+    /// What a rotation of the Kubernetes CA asks of kubelets, by the rule of its change.
+    kubelets: Option<&'static str>,
     /// Nodes that must leave and join anew.
     rejoin: BTreeSet<Arc<str>>,
     options: Options,
@@ -80,6 +85,7 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
         own: BTreeMap::new(),
         wide: BTreeSet::new(),
         label: false,
+        kubelets: None,
         rejoin: BTreeSet::new(),
         options,
         members: before("etcd"),
@@ -91,6 +97,7 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
     planner.read(changes);
     planner.refuse(changes);
     planner.refuse_joining_an_upgrade();
+    planner.kubelets_have_left();
     planner.etcd();
     planner.joining("control-plane", &["etcd"]);
     planner.balancers();
@@ -98,6 +105,7 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
     planner.joining("worker", &["etcd", "load-balancer", "control-plane"]);
     planner.workers();
     planner.cluster_wide();
+    planner.kubelets_trust_both();
     planner.rejoining();
     planner.leaving();
     planner.guard();
@@ -114,6 +122,11 @@ impl Planner<'_> {
                     }
                 }
                 let Some(rule) = RULES.iter().find(|r| r.name == effect.rule) else { continue };
+                if change.file == KUBERNETES_CA
+                    && matches!(rule.name, KUBERNETES_CA_MORE | KUBERNETES_CA_FEWER)
+                {
+                    self.kubelets = Some(rule.name);
+                }
                 let Some(procedure) = rule.procedure else { continue };
                 match rule.scope {
                     _ if procedure == REJOIN => {

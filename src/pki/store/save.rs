@@ -7,7 +7,7 @@ use super::{MARKER, Store, StoreError, VERSION};
 use crate::content::ObjectId;
 use crate::fs::{self, PUBLIC, PUBLIC_DIR, SECRET, SECRET_DIR, Sync};
 use crate::pki::object::{CERTIFICATE, Kind, Object, PUBLIC as PUBLIC_HALF, SIDECAR, State, profile_name};
-use crate::pki::{ledger, sealed};
+use crate::pki::{ledger, rotation, sealed};
 use crate::plan::Profile;
 
 /// Keys and tokens stay out of git as long as they are not encrypted; so do half-written folders.
@@ -18,15 +18,17 @@ const GITATTRIBUTES: &str = "# Written by khagen. Digests are over bytes.\n* -te
 const README: &str = include_str!("../../../templates/store/README.md");
 
 /// The rank of what nothing else in the store depends on.
-const OTHERS: u8 = 2;
+const OTHERS: u8 = 3;
 
 /// What others depend on goes first: a store in which a CA is missing that signed something is damaged.
 fn rank(object: &Object) -> u8 {
     let made_from = object.record.made_from.as_ref();
     match object.record.kind {
-        Kind::HmacKey => 0,
-        Kind::Certificate if made_from.is_some_and(|m| m.issuer.is_none()) => 0,
-        Kind::Certificate if made_from.is_some_and(|m| m.profile == profile_name(Profile::Ca)) => 1,
+        // Before the root that takes its place: a store must not lose the one that hosts still trust.
+        Kind::Certificate | Kind::KeyPair if rotation::is_former(&object.record.id) => 0,
+        Kind::HmacKey => 1,
+        Kind::Certificate if made_from.is_some_and(|m| m.issuer.is_none()) => 1,
+        Kind::Certificate if made_from.is_some_and(|m| m.profile == profile_name(Profile::Ca)) => 2,
         Kind::Certificate | Kind::KeyPair | Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => {
             OTHERS
         }

@@ -84,6 +84,7 @@ impl Store {
             certificate: None,
             public_sha256: None,
             made_from: None,
+            rotation: None,
         };
         let object = Object {
             record,

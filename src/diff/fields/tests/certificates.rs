@@ -117,8 +117,22 @@ fn chains_are_aligned() {
     let added = changed(Format::Certificate, first, &format!("{first}{second}"));
     assert!(added.iter().all(|line| line.starts_with("+ certificate 2 > ")), "{added:?}");
     let before = changed(Format::Certificate, first, &format!("{second}{first}"));
-    assert!(before.contains(&"+ basicConstraints: critical, CA:FALSE".to_owned()), "{before:?}");
-    assert!(before.iter().all(|line| line.starts_with('+')), "{before:?}");
+    assert!(
+        before.contains(&"+ certificate 1 > basicConstraints: critical, CA:FALSE".to_owned()),
+        "{before:?}"
+    );
+    assert!(before.iter().all(|line| line.starts_with("+ certificate 1 > ")), "{before:?}");
+    let gone = changed(Format::Certificate, &format!("{first}{second}"), &second);
+    assert!(gone.iter().all(|line| line.starts_with("- certificate 1 > ")), "{gone:?}");
+}
+
+/// Who comes first signs, so that another order is a change, and one only.
+#[test]
+fn another_order_of_the_same_certificates() {
+    let (first, second) = (one(), certificate(|params| params.is_ca = rcgen::IsCa::ExplicitNoCa));
+    let turned =
+        compare(Format::Certificate, &format!("{first}{second}"), &format!("{second}{first}")).unwrap();
+    assert_eq!(turned.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["order"]);
 }
 
 #[test]
@@ -147,6 +161,14 @@ fn public_keys_are_known_by_their_digest() {
     let new = pem(KeyPair::generate().unwrap().subject_public_key_info());
     assert_eq!(compare(Format::PublicKey, &old, &new).unwrap()[0].path, "key");
     same(Format::PublicKey, &old, &old.replace('\n', "\r\n"));
+    let both = format!("{old}{new}");
+    let paths = |a: &str, b: &str| {
+        let changes = compare(Format::PublicKey, a, b).unwrap();
+        changes.iter().map(|c| (c.path.clone(), c.old.is_some(), c.new.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(&old, &both), [("key 2 > key".to_owned(), false, true)]);
+    assert_eq!(paths(&both, &new), [("key 1 > key".to_owned(), true, false)]);
+    assert_eq!(paths(&both, &format!("{new}{old}")), [("order".to_owned(), true, true)]);
 }
 
 fn kubeconfig(certificate: &str, key: &str) -> String {

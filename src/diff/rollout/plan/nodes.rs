@@ -65,6 +65,14 @@ impl Planner<'_> {
         for host in busy {
             self.install(vec![host], &[Gate::Etcd, Gate::Api], &[Gate::Apiserver, Gate::Verify]);
         }
+        // Where static pods get other arguments too, that comes first: a controller manager that starts with its former ones
+        // does not take a CA's file of two certificates.
+        if !self.wide.iter().any(|(procedure, _)| *procedure == "control-plane") {
+            self.certificates();
+        }
+    }
+
+    pub(super) fn certificates(&mut self) {
         self.procedure_on_hosts(
             "certificates",
             "the new certificates replace the host's; its API server restarts",

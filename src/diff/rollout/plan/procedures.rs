@@ -2,9 +2,38 @@
 
 use std::sync::Arc;
 
-use super::{Action, Gate, Planner, batches};
+use super::{Action, Gate, KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, Planner, batches};
 
 impl Planner<'_> {
+    /// What no bundle brings where kubelets have their credentials from the cluster: whom they trust.
+    pub(super) fn kubelets_trust_both(&mut self) {
+        if self.kubelets == Some(KUBERNETES_CA_MORE) {
+            let note = "kubelet.conf of every node and cluster-info of the cluster must trust both CAs before the next stage: docs/rotation.md, \"Kubelets\"";
+            self.by_hand_on_nodes(note);
+        }
+    }
+
+    /// Before the former CA goes.
+    pub(super) fn kubelets_have_left(&mut self) {
+        if self.kubelets == Some(KUBERNETES_CA_FEWER) {
+            let note = "every kubelet must have a certificate of the new CA, and every workload trust it, before the former one goes: docs/rotation.md, \"Kubelets\"";
+            self.by_hand_on_nodes(note);
+        }
+    }
+
+    fn by_hand_on_nodes(&mut self, note: &str) {
+        let issued = |h: &Arc<str>| {
+            let head = self.hosts.get(h).and_then(|h| h.new.as_ref());
+            head.is_some_and(|head| head.all.contains_key("kubeletCredentials"))
+        };
+        let mut nodes = self.staying_servers();
+        nodes.extend(self.plain_nodes());
+        nodes.retain(|h| !issued(h));
+        if !nodes.is_empty() {
+            self.step(Action::Manual, nodes, &[Gate::Api], &[Gate::Api], note.to_owned());
+        }
+    }
+
     /// A procedure that single hosts ask for, one host at a time.
     pub(super) fn procedure_on_hosts(&mut self, procedure: &'static str, note: &str) {
         let hosts: Vec<Arc<str>> = self
@@ -102,6 +131,7 @@ impl Planner<'_> {
         }
         if wants("control-plane") {
             self.everywhere("control-plane", "static pods start with the new manifests", false);
+            self.certificates();
         } else {
             self.procedure_on_hosts("control-plane", "static pods start with the new manifests");
         }
