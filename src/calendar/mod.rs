@@ -346,7 +346,8 @@ fn report(cluster: &Cluster, store: &Store, facts: &Facts, entries: &mut Vec<Ent
     for (fqdn, of_host) in facts.hosts.iter().filter(|(name, _)| known(name)) {
         for certificate in &of_host.certificates {
             let copy = cas.iter().find(|(_, sha256)| *sha256 == certificate.sha256).map(|(index, _)| *index);
-            match at.get(&(fqdn.as_str(), certificate.path.as_str())).copied().or(copy) {
+            // First by what it is: a file may hold two roots.
+            match copy.or_else(|| at.get(&(fqdn.as_str(), certificate.path.as_str())).copied()) {
                 Some(index) => seen.entry(index).or_default().push((fqdn, certificate)),
                 None => others.push(found(fqdn, certificate)),
             }

@@ -327,7 +327,9 @@ fn three_members_with_writers_survive_the_rotation_of_both_cas() {
                 place.advance(&ROOTS);
                 place.unpacked(&cluster.stage(stage), &HOSTS);
                 cluster.sign_proxy(&place, stage);
-                rotate(cluster, stage, &mut proxy, &mut seed);
+                let order = shuffled(&mut seed);
+                eprintln!("stage {stage}: {}", order.join(", "));
+                rotate(cluster, stage, &mut proxy, &order);
             }
         }));
         cluster.stop.store(true, Ordering::Relaxed);
@@ -376,13 +378,11 @@ fn three_members_with_writers_survive_the_rotation_of_both_cas() {
 }
 
 /// Installs a stage on every host in random order. Only what the rollout says restarts does.
-fn rotate(cluster: &Cluster, stage: usize, proxy: &mut Child, seed: &mut u64) {
-    let order = shuffled(seed);
-    eprintln!("stage {stage}: {}", order.join(", "));
+fn rotate(cluster: &Cluster, stage: usize, proxy: &mut Child, order: &[&str]) {
     // The operator's credentials may be those of the former stage or of this one at any time.
     let operators = [cluster.operator(stage - 1), cluster.operator(stage)];
     let mut operator = &operators[0];
-    for host in order {
+    for host in order.iter().copied() {
         let before: Vec<String> = MEMBERS.iter().map(|(name, _)| cluster.pid(name)).collect();
         match host {
             "operator" => operator = &operators[1],

@@ -78,6 +78,7 @@ fn each_stage_is_asked_for_and_read_from_the_store() {
     place.says(&["verify"], 0, "");
     place.says(&["pki", "list"], 0, "ca/etcd.next");
     place.says(&["pki", "list", "--format", "json"], 0, "\"id\": \"ca/etcd.next\"");
+    place.says(&["pki", "renew", "ca/etcd"], 6, "ca/etcd is being rotated");
     place.says(&["pki", "renew", "ca/etcd.next"], 64, "ca/etcd.next is part of a rotation");
     place.says(&["pki", "rotate", "--status", "ca/etcd"], 0, "ca/etcd: stage 1 of 3 (trust both) is built");
 

@@ -12,7 +12,7 @@ use crate::diff::change::What as Change;
 use crate::diff::effect::{self, Place};
 use crate::env::Env;
 use crate::model::{Cluster, ClusterState};
-use crate::pki::rotation;
+use crate::pki::{Store, rotation};
 use crate::plan::certs;
 use crate::render::overview::date;
 use crate::snapshot::{Head, OPERATOR};
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Renew, streams: &mut Streams) -> Result<Exit, Failure> 
         let entries: Vec<&Entry> =
             calendar.entries.iter().filter(|e| e.issued.is_some() && is_chosen(args, e)).collect();
         if !args.undo {
-            refuse_roots(args, cluster, &entries)?;
+            refuse_roots(args, cluster, &store, &entries)?;
         }
         let entries: Vec<&Entry> = entries
             .into_iter()
@@ -159,9 +159,17 @@ fn known(args: &Renew, calendars: &[&Calendar]) -> Result<(), Failure> {
 
 /// A trust root that a running cluster's hosts know cannot be exchanged by one build: whoever has the new one would be a
 /// stranger to all that have the former.
-fn refuse_roots(args: &Renew, cluster: &Cluster, entries: &[&Entry]) -> Result<(), Failure> {
+fn refuse_roots(args: &Renew, cluster: &Cluster, store: &Store, entries: &[&Entry]) -> Result<(), Failure> {
     let root = entries.iter().find(|e| is_root(e) && args.names.contains(&e.id));
+    let rotates = |id: &str| {
+        let status = rotation::status(store, &ObjectId::new(id)).map_err(|e| of_store(&e))?;
+        Ok::<bool, Failure>(status.is_some_and(|s| s.built.is_some() || s.pending.is_some()))
+    };
     match root {
+        Some(root) if rotates(&root.id)? => {
+            Err(Failure::because(Exit::Precondition, format!("{} is being rotated", root.id))
+                .help("`khagen pki rotate --status` tells how far it is"))
+        }
         Some(root) if cluster.state == ClusterState::Running => Err(Failure::because(
             Exit::Precondition,
             format!("{} is a trust root of cluster {}, which runs", root.id, cluster.name),

@@ -177,7 +177,7 @@ pub const RULES: &[Rule] = &[
     rule(
         KUBERNETES_CA_MORE,
         KUBERNETES_CAS,
-        &["+certificate *", "+file"],
+        &["+certificate *"],
         Class::Reissue,
         "a further CA is trusted from now on, beside the former; API servers read it anew by themselves",
         "apiserver, pkg/server/dynamiccertificates: files are watched",
