@@ -53,6 +53,12 @@ pub enum IssueError {
         /// When it ended.
         ended: String,
     },
+    /// CAs whose keys are kept elsewhere must sign.
+    #[error("{} certificates must be signed by a CA whose key is not in the store", wanted.len())]
+    KeyElsewhere {
+        /// What, and why.
+        wanted: Vec<Decision>,
+    },
     /// The store's content cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +127,15 @@ pub fn decide(
         .collect())
 }
 
+/// What is to be issued by CAs whose keys are kept elsewhere.
+pub fn signed_elsewhere(certs: &[CertRequest], decisions: &[Decision], store: &Store) -> Vec<Decision> {
+    let by: BTreeMap<&ObjectId, &ObjectId> =
+        certs.iter().filter_map(|c| Some((&c.id, c.issuer.as_ref()?))).collect();
+    let is =
+        |d: &&Decision| d.action == Action::Issue && by.get(&d.id).is_some_and(|ca| store.is_keyless(ca));
+    decisions.iter().filter(is).cloned().collect()
+}
+
 /// Objects of the store that nobody asks for any more. They stay; this is for the report.
 pub fn unused(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store) -> Vec<ObjectId> {
     let asked: BTreeSet<&ObjectId> =
@@ -141,6 +156,10 @@ fn cert_reason(
 ) -> Option<String> {
     if record.kind != Kind::Certificate {
         return Some(format!("was a {}", record.kind.as_str()));
+    }
+    // Who made it renews it, and its name is its own.
+    if record.imported && request.profile == Profile::Ca {
+        return None;
     }
     let made_from = record.made_from.as_ref()?;
     let mut changes = differences(made_from, &MadeFrom::of(request));

@@ -1,6 +1,8 @@
 //! Reads certificates: the only file that names the parser. What it answers is enough to compare two certificates
 //! and to judge one; it judges nothing itself.
 
+pub mod authority;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -89,6 +91,12 @@ pub fn der(pem_text: &str) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::NotPem);
     }
     Ok(block.into_contents())
+}
+
+/// A certificate as PEM.
+pub fn pem(der: &[u8]) -> String {
+    let block = pem::Pem::new("CERTIFICATE", der);
+    pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
 /// Reads a certificate in DER.
@@ -218,9 +226,17 @@ pub fn remainder(der: &[u8]) -> Result<Remainder, ReadError> {
 /// # Errors
 /// When one cannot be parsed.
 pub fn is_signed_by(der: &[u8], issuer: &[u8]) -> Result<bool, ReadError> {
-    let issuer = parse(issuer)?;
-    Ok(parse(der)?.verify_signature(Some(issuer.public_key())).is_ok())
+    let (cert, issuer) = (parse(der)?, parse(issuer)?);
+    let key = issuer.public_key();
+    // ring knows no P-521, so its signatures are asked for elsewhere.
+    let (body, signature) = (cert.tbs_certificate.as_ref(), &cert.signature_value.data);
+    let algorithm = cert.signature_algorithm.algorithm.to_id_string();
+    Ok(cert.verify_signature(Some(key)).is_ok()
+        || algorithm == ECDSA_SHA512 && super::p521::verify(&key.subject_public_key.data, body, signature))
 }
+
+/// OID of ecdsa-with-SHA512 (RFC 5758 section 3.2).
+const ECDSA_SHA512: &str = "1.2.840.10045.4.3.4";
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ReadError> {
     let (rest, cert) = X509Certificate::from_der(der).map_err(|e| ReadError::NotX509(e.to_string()))?;
