@@ -4,6 +4,9 @@
 //! KHAGEN_BLESS=1 the expected texts are written anew, to be reviewed as a diff. What no file can show (a pipe, a file
 //! that nobody may read) is built here.
 
+#[path = "support/corporate.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod corporate;
 #[path = "support/imported.rs"]
 mod import;
 

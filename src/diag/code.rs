@@ -371,6 +371,20 @@ catalogue! {
         "The Kubernetes CA, the front-proxy CA and etcd's must differ: what one signs must not count where another is trusted. kubeadm asks for it, too, for the front proxy.";
     ImportKeyMissing "KH0631" "a CA without its key where hosts need it"
         "With `kubernetes.pki: pregenerated` the keys of the Kubernetes and the front-proxy CA lie on the control planes. Where they may not be had, `external-ca` is the mode: khagen then writes requests (`khagen pki csr`) and takes the signed certificates.";
+    ImportNoRequest "KH0632" "a signed certificate that belongs to no request"
+        "A certificate is matched with its request by the public key. Either it was made for another key, twice for one, or the inventory has changed since the request was written: then write the requests anew.";
+    ImportNotAsked "KH0633" "a signed certificate that is not what was asked for"
+        "Subject and names must be those of the request, no more and no fewer, the extended key usage its profile's, the key usage digitalSignature (keyEncipherment may stand beside it), and it must be no CA's. kubeadm's `init` checks none of this, and a certificate with more rights than its host needs is a hole.";
+    ImportSignedValidity "KH0634" "a signed certificate that is not valid long enough"
+        "It has ended, begins later, outlives its CA, or ends within `pki.renewBefore`. Another number of days than was asked for is a warning.";
+    ImportNotSigned "KH0635" "a signed certificate of another CA"
+        "Its issuer must be the subject of the CA in the store, byte by byte, and its signature that CA's: whoever trusts the one would refuse what another signed.";
+    AdoptStacked "KH0636" "a stacked cluster"
+        "kubeadm's stacked clusters run etcd on the control planes. khagen's have it on hosts of its own, outside of Kubernetes, and take over only such.";
+    AdoptIncomplete "KH0637" "a collected PKI with gaps or contradictions"
+        "The certificates of the Kubernetes, front-proxy and etcd CAs and the service-account key are needed, and every host must have the same ones. What were missing would be made anew, and no host would trust it.";
+    AdoptOtherwise "KH0638" "an inventory that does not describe the running cluster"
+        "Certificates tell how a cluster is named and addressed: its nodes, service network, DNS domain, endpoint, and whether etcd's peers have a CA of their own. The inventory must say the same, and `cluster.state: running`, or the first build would change what it should leave alone.";
 }
 
 impl std::fmt::Display for Code {

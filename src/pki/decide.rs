@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use super::object::{Kind, MadeFrom, Record, is_valid_id, profile_name};
 use super::read::ReadError;
+use super::request::PENDING;
 use super::store::{Store, StoreError};
 use crate::content::ObjectId;
 use crate::env::EnvError;
@@ -140,7 +141,8 @@ pub fn signed_elsewhere(certs: &[CertRequest], decisions: &[Decision], store: &S
 pub fn unused(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store) -> Vec<ObjectId> {
     let asked: BTreeSet<&ObjectId> =
         certs.iter().map(|c| &c.id).chain(secrets.iter().map(|s| &s.id)).collect();
-    store.objects().map(|(id, _)| id).filter(|id| !asked.contains(id)).cloned().collect()
+    let is_unused = |id: &&ObjectId| !asked.contains(id) && !id.as_str().starts_with(PENDING);
+    store.objects().map(|(id, _)| id).filter(is_unused).cloned().collect()
 }
 
 fn absent(first: bool) -> String {

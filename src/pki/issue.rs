@@ -106,10 +106,16 @@ struct Signer {
     der: Vec<u8>,
 }
 
-/// A CA's key in the shape that rcgen signs with; randomness comes from [`Env`].
-struct CaKey {
+/// A key in the shape that rcgen signs with: a CA's, or that of a request; randomness comes from [`Env`].
+pub(super) struct CaKey {
     pair: Arc<SigningKey>,
     random: SystemRandom,
+}
+
+impl CaKey {
+    pub(super) fn new(pair: Arc<SigningKey>, env: &Env) -> CaKey {
+        CaKey { pair, random: env.random().clone() }
+    }
 }
 
 impl PublicKeyData for CaKey {
@@ -226,7 +232,7 @@ impl Issuing<'_> {
         let signer = request.issuer.as_ref().map(|ca| self.signer(ca)).transpose()?;
         let (not_before, not_after) = self.validity(request, signer.as_deref())?;
         let serial = self.serial()?;
-        let params = params(request, not_before, not_after, serial)?;
+        let params = params(request, not_before, not_after, Some(serial))?;
         let new = match self.keys.remove(id) {
             Some(key) => key,
             None => key::generate(self.env, request.algorithm)?,
@@ -377,16 +383,16 @@ fn make(id: &ObjectId, what: &str) -> IssueError {
 }
 
 /// A request in rcgen's words. Every field that has an unsafe default is set.
-fn params(
+pub(super) fn params(
     request: &CertRequest,
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
-    serial: SerialNumber,
+    serial: Option<SerialNumber>,
 ) -> Result<CertificateParams, IssueError> {
     let mut params = CertificateParams::default();
     params.not_before = not_before;
     params.not_after = not_after;
-    params.serial_number = Some(serial);
+    params.serial_number = serial;
     params.use_authority_key_identifier_extension = true;
     params.distinguished_name = DistinguishedName::new();
     if let Some(organization) = &request.organization {

@@ -17,6 +17,7 @@ pub mod object;
 mod p521;
 pub mod read;
 pub mod recipients;
+pub mod request;
 pub mod rotation;
 mod sealed;
 pub mod store;

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::key;
 use super::sealed::{hex, sha256_hex};
+use super::{key, p521};
 
 /// A text is no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -230,13 +230,10 @@ pub fn is_signed_by(der: &[u8], issuer: &[u8]) -> Result<bool, ReadError> {
     let key = issuer.public_key();
     // ring knows no P-521, so its signatures are asked for elsewhere.
     let (body, signature) = (cert.tbs_certificate.as_ref(), &cert.signature_value.data);
-    let algorithm = cert.signature_algorithm.algorithm.to_id_string();
+    let hash = p521::Hash::of_signature(&cert.signature_algorithm.algorithm.to_id_string());
     Ok(cert.verify_signature(Some(key)).is_ok()
-        || algorithm == ECDSA_SHA512 && super::p521::verify(&key.subject_public_key.data, body, signature))
+        || hash.is_some_and(|hash| p521::verify(hash, &key.subject_public_key.data, body, signature)))
 }
-
-/// OID of ecdsa-with-SHA512 (RFC 5758 section 3.2).
-const ECDSA_SHA512: &str = "1.2.840.10045.4.3.4";
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ReadError> {
     let (rest, cert) = X509Certificate::from_der(der).map_err(|e| ReadError::NotX509(e.to_string()))?;

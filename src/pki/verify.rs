@@ -10,7 +10,7 @@ use pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, Unix
 use time::OffsetDateTime;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 
-use super::p521::EcdsaP521Sha512;
+use super::p521;
 use super::read::{self, BasicConstraints, CertSummary};
 use crate::plan::{CertRequest, Profile};
 
@@ -88,7 +88,8 @@ pub fn extended_key_usage(profile: Profile) -> &'static [&'static str] {
     }
 }
 
-fn subject_text(request: &CertRequest) -> String {
+/// The subject that a request asks for, for people.
+pub fn subject_text(request: &CertRequest) -> String {
     let o = request.organization.as_ref().map(|o| format!("O={o}"));
     let cn = request.common_name.as_ref().map(|cn| format!("CN={cn}"));
     o.into_iter().chain(cn).collect::<Vec<_>>().join(", ")
@@ -124,8 +125,8 @@ impl ExtendedKeyUsageValidator for Exactly {
 
 /// All that webpki knows, and P-521.
 fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
-    let p521: &dyn SignatureVerificationAlgorithm = &EcdsaP521Sha512;
-    webpki::ALL_VERIFICATION_ALGS.iter().copied().chain([p521]).collect()
+    let p521 = p521::ALL.iter().map(|a| a as &dyn SignatureVerificationAlgorithm);
+    webpki::ALL_VERIFICATION_ALGS.iter().copied().chain(p521).collect()
 }
 
 /// Asks an independent verifier for the chain, the usage and every name, at a time.

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::run;
-
 /// openssl in a folder; what it prints.
 pub fn openssl(dir: &Path, arguments: &[&str]) -> String {
-    run(Command::new("openssl").current_dir(dir).args(arguments).stdin(Stdio::null()))
+    let out = Command::new("openssl").current_dir(dir).args(arguments).stdin(Stdio::null()).output();
+    let out = out.expect("openssl");
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "openssl {arguments:?}: {said}");
+    String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
 /// Makes a key in PKCS#8: `EC:curve` or `RSA:bits`.

@@ -1,6 +1,6 @@
-//! `khagen pki import`: a CA that somebody else made goes into the store.
+//! `khagen pki import`: a CA that somebody else made goes into the store, or certificates that they signed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -15,6 +15,8 @@ use crate::env::Env;
 use crate::model::{Cluster, PeerCa};
 use crate::pki::import::authority::{self, Authority, Given, Needs};
 use crate::pki::import::place::{self, Placing};
+use crate::pki::request::PENDING;
+use crate::pki::request::signed::{self, File};
 use crate::plan::certs;
 
 /// No certificate or key is larger; a device or a mistaken file would be.
@@ -23,10 +25,21 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(super) fn run(args: &Import, streams: &mut Streams) -> Result<Exit, Failure> {
     let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
     let env = env.with_identities(identities(&args.identity));
-    let Some(inventory) = inventory(&args.inventory, &env, streams) else { return Ok(Exit::Invalid) };
+    let (Some(ca), Some(cert)) = (args.ca, args.cert.as_deref()) else {
+        return signed(args, &env, streams);
+    };
+    let path = match &args.paths[..] {
+        [] => &args.inventory,
+        [inventory] => inventory,
+        [_, other, ..] => {
+            let message = format!("{}: with --ca there is one inventory and nothing else", other.display());
+            return Err(Failure::because(Exit::Usage, message));
+        }
+    };
+    let Some(inventory) = inventory(path, &env, streams) else { return Ok(Exit::Invalid) };
     let cluster = single(&inventory, args.cluster.as_deref())?;
-    let id = ObjectId::new(name(args.ca));
-    if args.ca == ImportedCa::EtcdPeer && cluster.etcd.peer_ca == PeerCa::Same {
+    let id = ObjectId::new(name(ca));
+    if ca == ImportedCa::EtcdPeer && cluster.etcd.peer_ca == PeerCa::Same {
         return Err(Failure::because(Exit::Usage, "the cluster has no ca/etcd-peer (etcd.peerCA: same)")
             .help("ca/etcd signs for peers, too"));
     }
@@ -36,10 +49,10 @@ pub(super) fn run(args: &Import, streams: &mut Streams) -> Result<Exit, Failure>
         return Err(Failure::because(Exit::Usage, format!("the cluster has no {id}")));
     };
     let mut report = Report::new();
-    let given = read(args)?;
+    let given = read(cert, args.key.as_deref())?;
     let mut ask = || passphrase(args);
     let key = args.key.as_deref().map(|path| path.display().to_string());
-    let cert = args.cert.display().to_string();
+    let cert = cert.display().to_string();
     let given = Given {
         cert_name: &cert,
         certs: &given.0,
@@ -81,7 +94,7 @@ pub(super) fn run(args: &Import, streams: &mut Streams) -> Result<Exit, Failure>
 }
 
 /// The exit code of findings: another CA in the store is a state of affairs, everything else is wrong with the files.
-fn refused(report: &Report, streams: &mut Streams) -> Exit {
+pub(super) fn refused(report: &Report, streams: &mut Streams) -> Exit {
     streams.err("nothing was imported\n");
     let of_store = |d: &Diagnostic| matches!(d.code, Code::ImportOtherCa | Code::ImportKeyMissing);
     if report.iter().all(of_store) { Exit::Precondition } else { Exit::Error }
@@ -98,9 +111,9 @@ fn name(ca: ImportedCa) -> &'static str {
 
 type Files = (Vec<u8>, Option<Zeroizing<Vec<u8>>>);
 
-fn read(args: &Import) -> Result<Files, Failure> {
-    let certs = file(&args.cert)?;
-    let key = args.key.as_deref().map(file).transpose()?;
+fn read(cert: &Path, key: Option<&Path>) -> Result<Files, Failure> {
+    let certs = file(cert)?;
+    let key = key.map(file).transpose()?;
     Ok((certs.to_vec(), key))
 }
 
@@ -172,4 +185,75 @@ fn said(id: &ObjectId, authority: &Authority, placing: Placing, cluster: &Cluste
     };
     out.push_str(&format!("  {change}\n"));
     out
+}
+
+/// Takes signed certificates back.
+fn signed(args: &Import, env: &Env, streams: &mut Streams) -> Result<Exit, Failure> {
+    let Some(inventory) = inventory(&args.inventory, env, streams) else { return Ok(Exit::Invalid) };
+    let cluster = single(&inventory, args.cluster.as_deref())?;
+    let mut store = full_store(cluster, env)?;
+    let requests = requests(cluster, &store);
+    let mut files = Vec::new();
+    for path in &args.paths {
+        files.extend(signed_files(path)?);
+    }
+    let mut report = Report::new();
+    let renew = cluster.pki.renew_before_days;
+    let sorted = signed::sort(&files, &requests, &store, renew, env, &mut report);
+    if !report.is_empty() {
+        show(&report, streams);
+    }
+    if report.has_errors() {
+        return Ok(refused(&report, streams));
+    }
+    for fitting in &sorted.fitting {
+        streams.out(&format!("{}: as asked for\n", fitting.id));
+    }
+    if sorted.known > 0 {
+        streams.out(&format!("{} are in the store already\n", sorted.known));
+    }
+    if sorted.fitting.is_empty() {
+        streams.out("nothing was written\n");
+        return Ok(Exit::Done);
+    }
+    if args.dry_run {
+        streams.out("dry run: nothing was written\n");
+        return Ok(Exit::Changes);
+    }
+    for fitting in &sorted.fitting {
+        if let Some(request) = requests.iter().find(|r| r.id == fitting.id) {
+            signed::put(&mut store, request, &fitting.der, env).map_err(|e| store_failure(&e))?;
+        }
+    }
+    store.save().map_err(|e| store_failure(&e))?;
+    let waiting = store.objects().filter(|(id, _)| id.as_str().starts_with(PENDING)).count();
+    streams.out(&match waiting {
+        0 => "next: khagen build\n".to_owned(),
+        n => format!("{n} requests still wait for their certificates\n"),
+    });
+    Ok(Exit::Done)
+}
+
+/// A file, or those of a folder that are no requests. Folders in it are not looked into.
+fn signed_files(path: &Path) -> Result<Vec<File>, Failure> {
+    let failed =
+        |e: std::io::Error| Failure::because(Exit::Error, format!("cannot read {}: {e}", path.display()));
+    let of = |path: &Path| Ok(File { name: path.display().to_string(), bytes: file(path)?.to_vec() });
+    if !path.is_dir() {
+        return Ok(vec![of(path)?]);
+    }
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        if path.is_file() && ["crt", "pem", "cer"].contains(&ending) {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    if paths.is_empty() {
+        let message = format!("{} holds no *.crt, *.pem or *.cer", path.display());
+        return Err(Failure::because(Exit::Error, message));
+    }
+    paths.iter().map(|path| of(path)).collect()
 }

@@ -1,5 +1,7 @@
 //! `khagen pki`: one file per command, and what they share.
 
+mod adopt;
+mod csr;
 mod import;
 mod list;
 mod renew;
@@ -22,6 +24,8 @@ use crate::source::Sources;
 /// Runs the command.
 pub fn run(args: &Pki, streams: &mut Streams) -> Result<Exit, Failure> {
     match &args.command {
+        PkiCommand::Adopt(args) => adopt::run(args, streams),
+        PkiCommand::Csr(args) => csr::run(args, streams),
         PkiCommand::Import(args) => import::run(args, streams),
         PkiCommand::List(args) => list::run(args, streams),
         PkiCommand::Renew(args) => renew::run(args, streams),

@@ -3,6 +3,7 @@
 //! [`authority`] reads and judges, [`place`] says what it would replace and puts it into the store in memory; `Store::save`
 //! writes. Every reason to refuse is a finding with a code of its own, and all of them are found at once.
 
+pub mod adopt;
 pub mod authority;
 mod constraints;
 pub mod keys;

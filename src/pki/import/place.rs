@@ -98,7 +98,8 @@ fn has_its_key(store: &Store, id: &ObjectId, authority: &Authority) -> bool {
 
 /// Whether a certificate was signed by a CA.
 fn is_of(record: &Record, ca: &ObjectId) -> bool {
-    record.made_from.as_ref().is_some_and(|m| m.issuer.as_deref() == Some(ca.as_str()))
+    let issuer = record.made_from.as_ref().and_then(|m| m.issuer.as_deref());
+    record.kind == Kind::Certificate && issuer == Some(ca.as_str())
 }
 
 /// Whether a CA's key lies on control planes unless the mode is `external-ca`.
