@@ -178,13 +178,23 @@ pub fn put(
     env: &Env,
 ) -> Result<(), StoreError> {
     let Adoption { authorities, service_account, leafs, left: _ } = adoption;
+    // What is there already is not written again.
+    let is_there = |store: &Store, id: &ObjectId, der: &[u8]| {
+        store.cert_pem(id).is_some_and(|pem| **pem == *read::pem(der))
+    };
     for (id, authority) in authorities {
+        if is_there(store, &id, &authority.der) && !(store.is_keyless(&id) && authority.key.is_some()) {
+            continue;
+        }
         if let Some(request) = requests.iter().find(|r| r.id == id) {
             place::put(store, request, authority, env)?;
         }
     }
     put_service_account(store, service_account, env);
     for Leaf { id, der, secret, path } in leafs {
+        if is_there(store, &id, &der) {
+            continue;
+        }
         if let Some(request) = requests.iter().find(|r| r.id == id) {
             let reason = format!("adopted from {path}");
             crate::pki::request::signed::insert(store, request, &der, secret, reason, env)?;
