@@ -23,7 +23,7 @@ pub(super) fn run(args: &Csr, streams: &mut Streams) -> Result<Exit, Failure> {
     let wanted =
         request::wanted(&requests, &secrets, &store, renew, env.now()).map_err(|e| issue_failure(&e))?;
     for id in request::stale(&store, &wanted) {
-        store.remove(&id);
+        store.take_out(&id);
     }
     if wanted.is_empty() {
         store.save().map_err(|e| store_failure(&e))?;

@@ -174,6 +174,11 @@ pub fn put(
         renew: false,
         imported: true,
         keyless: secret.is_none(),
+        // A root that is renewed with its key stays where its rotation is.
+        rotation: store
+            .record(&request.id)
+            .filter(|r| r.fingerprint == summary.spki_sha256)
+            .and_then(|r| r.rotation.clone()),
         secret_size: secret.as_ref().map_or(0, |s| s.expose().len() as u64),
         encrypted: None,
         certificate: Some(CertificateRecord {

@@ -103,6 +103,7 @@ pub fn write<'a>(
             renew: false,
             imported: false,
             keyless: false,
+            rotation: None,
             secret_size: new.pem.expose().len() as u64,
             encrypted: None,
             certificate: None,

@@ -150,7 +150,7 @@ pub fn put(store: &mut Store, request: &CertRequest, der: &[u8], env: &Env) -> R
     let secret = store.secret(&waiting)?;
     let why = store.record(&waiting).map(|r| r.reason.clone()).unwrap_or_default();
     insert(store, request, der, secret, format!("signed elsewhere: {why}"), env)?;
-    store.remove(&waiting);
+    store.take_out(&waiting);
     Ok(())
 }
 
@@ -181,6 +181,7 @@ pub(in crate::pki) fn insert(
         renew: false,
         imported: true,
         keyless: false,
+        rotation: None,
         secret_size: secret.expose().len() as u64,
         encrypted: None,
         certificate: Some(CertificateRecord {

@@ -102,16 +102,12 @@ impl Store {
 
     /// Takes a secret of the user's out of the store. Answers whether there was one.
     pub fn remove_user_secret(&mut self, name: &str) -> bool {
-        self.remove(&user_secret(name))
-    }
-
-    /// Takes an object out of the store that nothing depends on. Answers whether there was one.
-    pub fn remove(&mut self, id: &ObjectId) -> bool {
-        match self.objects.remove(id) {
+        let id = user_secret(name);
+        match self.objects.remove(&id) {
             None => false,
             Some(object) => {
-                if object.state != State::New || self.object_dir(id).is_dir() {
-                    self.removed.push(id.clone());
+                if object.state != State::New || self.object_dir(&id).is_dir() {
+                    self.removed.push(id);
                 }
                 true
             }

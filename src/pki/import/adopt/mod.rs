@@ -223,6 +223,7 @@ fn put_service_account(store: &mut Store, secret: Secret, env: &Env) {
         renew: false,
         imported: true,
         keyless: false,
+        rotation: None,
         secret_size: secret.expose().len() as u64,
         encrypted: None,
         certificate: None,
