@@ -55,7 +55,7 @@ pub(super) fn inventory(collected: &Collected, cluster: &Cluster, report: &mut R
         let etcd = collected.certs.iter().find(|c| role(&c.path) == Some(certs::ETCD_CA));
         etcd.is_some_and(|c| c.summary.spki_sha256 == **f)
     };
-    let apart = !peers.is_empty() && !peers.iter().any(|f| is_etcds(&f));
+    let apart = !peers.is_empty() && !peers.iter().any(is_etcds);
     match (cluster.etcd.peer_ca, apart) {
         (PeerCa::Separate, false) => differs(
             "etcd's peers have no CA of their own, and the inventory says etcd.peerCA: separate".to_owned(),

@@ -59,7 +59,8 @@ pub fn pick(
             let own = request.host.as_deref().is_some_and(|host| named.contains(host));
             let others = !named.is_empty() && !own;
             let same = same_subject(&cert.summary.subject_text, request);
-            if others || !same && !(own && same_usage(cert, request)) {
+            let may_be = same || own && same_usage(cert, request);
+            if others || !may_be {
                 continue;
             }
             if taken.contains(key.fingerprint.as_str()) {
