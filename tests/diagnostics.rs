@@ -4,6 +4,12 @@
 //! KHAGEN_BLESS=1 the expected texts are written anew, to be reviewed as a diff. What no file can show (a pipe, a file
 //! that nobody may read) is built here.
 
+#[path = "support/corporate.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod corporate;
+#[path = "support/imported.rs"]
+mod import;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +27,9 @@ struct Said {
 }
 
 fn judge(path: &Path, base: &Path) -> Said {
+    if path.join("ca.pem").is_file() {
+        return import::judge(path);
+    }
     let (mut sources, mut report) = (Sources::new(), Report::new());
     let loaded = khagen::load::load(path, &mut sources, &mut report);
     // Findings about versions depend on the day.
@@ -91,8 +100,14 @@ fn each_near_miss_passes() {
     }
 }
 
-/// Inventories that no file in a repository can be.
+/// Inventories that no file in a repository can be, and what needs a store.
 fn built_here() -> Vec<(Code, Said)> {
+    let mut all = unreadable();
+    all.extend(import::of_the_store());
+    all
+}
+
+fn unreadable() -> Vec<(Code, Said)> {
     let dir = tempfile::tempdir().expect("a folder");
     let base = dir.path();
     let big = base.join("big.yaml");
@@ -111,7 +126,7 @@ fn built_here() -> Vec<(Code, Said)> {
 
 #[test]
 fn what_no_file_can_show_is_said_too() {
-    for ((code, said), expected) in built_here().into_iter().zip([
+    for ((code, said), expected) in unreadable().into_iter().zip([
         "error[KH0001]: there is no inventory `nowhere`",
         "error[KH0002]: cannot be read: Not a directory",
         "error[KH0003]: a document must be a regular file, this is a named pipe",

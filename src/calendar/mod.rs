@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::content::ObjectId;
 use crate::model::{Cluster, Host, Role};
 use crate::pki::due::{self, DueState};
-use crate::pki::object::{Kind, instant};
+use crate::pki::object::{Kind, Record, instant};
 use crate::pki::{Store, decide, rotation};
 use crate::plan::{CertRequest, Profile, SecretRequest, certs, founding};
 use crate::value::Value;
@@ -234,7 +234,7 @@ fn stored(store: &Store, id: &ObjectId, what: What, purpose: &str) -> Entry {
         days_left: None,
         state: if record.is_some() { State::Undated } else { State::Missing },
         marked: record.is_some_and(|r| r.renew),
-        notes: Vec::new(),
+        notes: imported(record).into_iter().collect(),
     }
 }
 
@@ -259,6 +259,18 @@ fn beside_roots(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store)
         }
     }
     entries
+}
+
+/// Who renews what was made elsewhere.
+fn imported(record: Option<&Record>) -> Option<String> {
+    let record = record.filter(|r| r.imported)?;
+    Some(match record.keyless {
+        true => "imported without its key: whoever has it signs (`khagen pki csr`) and renews it".to_owned(),
+        false if record.host.is_none() && record.made_from.as_ref().is_some_and(|m| m.issuer.is_none()) => {
+            "imported: whoever made it renews it".to_owned()
+        }
+        false => return None,
+    })
 }
 
 /// The certificates that a kubelet gets or makes itself (pkg/kubelet/certificate/kubelet.go).

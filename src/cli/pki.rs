@@ -15,6 +15,12 @@ pub struct Pki {
 /// What to do with keys and certificates.
 #[derive(Debug, Subcommand)]
 pub enum PkiCommand {
+    /// Take over the CAs, the service-account pair and fitting certificates of a cluster that somebody else made
+    Adopt(Adopt),
+    /// Write a request for every certificate that a CA must sign whose key is kept elsewhere
+    Csr(Csr),
+    /// Take in a CA that somebody else made, or certificates that they signed
+    Import(Import),
     /// Every certificate and key, where it lies and until when it holds; needs no key
     List(List),
     /// Mark certificates, so that the next build issues them again
@@ -123,3 +129,112 @@ issued here and no key is needed. docs/rotation.md tells what each stage brings.
 
 Exit codes: 0 done · 1 error · 2 a dry run found something · 3 inventory invalid · 4 store damaged ·
 6 the former stage is not built yet · 64 usage";
+
+/// Arguments of `khagen pki import`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = IMPORT_HELP)]
+pub struct Import {
+    /// With --ca the inventory, instead of --inventory; without it files with signed certificates, or folders of them
+    #[arg(value_name = "PATH", required_unless_present = "ca")]
+    pub paths: Vec<PathBuf>,
+    /// Which CA it shall be
+    #[arg(long, value_enum, value_name = "NAME", requires = "cert")]
+    pub ca: Option<ImportedCa>,
+    /// The CA's certificate in PEM form, with those above it if it is an intermediate
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    pub cert: Option<PathBuf>,
+    /// Its key: PKCS#8, also encrypted, SEC1 or PKCS#1; without it, whoever has the key signs requests
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    pub key: Option<PathBuf>,
+    /// Holds the passphrase of an encrypted key; otherwise it is asked for on the terminal
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Take the place of another CA, while the cluster does not run: all that it signed is issued anew
+    #[arg(long, requires = "ca")]
+    pub replace: bool,
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(long, value_name = "DIR", default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// The cluster's folder, where the inventory has several
+    #[arg(long, value_name = "FOLDER")]
+    pub cluster: Option<String>,
+    /// Judge only; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What decrypts the store.
+    #[command(flatten)]
+    pub identity: super::Identity,
+}
+
+/// A CA by its name in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportedCa {
+    /// API servers, their clients, kubelets
+    #[value(name = "ca/kubernetes", aliases = ["kubernetes-ca", "kubernetes"])]
+    Kubernetes,
+    /// The API aggregation layer
+    #[value(name = "ca/front-proxy", aliases = ["front-proxy-ca", "front-proxy"])]
+    FrontProxy,
+    /// etcd's servers and clients
+    #[value(name = "ca/etcd", aliases = ["etcd-ca", "etcd"])]
+    Etcd,
+    /// etcd's peers
+    #[value(name = "ca/etcd-peer", aliases = ["etcd-peer-ca", "etcd-peer"])]
+    EtcdPeer,
+}
+
+const IMPORT_HELP: &str = "\
+Everything is judged before anything is written, and all that is wrong is said at once; `khagen explain CODE`
+tells more. While the store is encrypted no key is written in the clear.
+
+Exit codes: 0 done · 1 refused, or an error · 3 inventory invalid · 4 store damaged · 6 the store has another CA,
+or no identity · 64 usage";
+
+/// Arguments of `khagen pki csr`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = CSR_HELP)]
+pub struct Csr {
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// Folder for the requests and their MANIFEST.txt; what an earlier run wrote there is replaced
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The cluster's folder, where the inventory has several
+    #[arg(long, value_name = "FOLDER")]
+    pub cluster: Option<String>,
+    /// What decrypts the store.
+    #[command(flatten)]
+    pub identity: super::Identity,
+}
+
+const CSR_HELP: &str = "\
+The keys stay in the store. A request that was lost is written again for the same key.
+
+Exit codes: 0 done, or nothing to sign · 1 error · 3 inventory invalid · 4 store damaged · 6 no identity · 64 usage";
+
+/// Arguments of `khagen pki adopt`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = ADOPT_HELP)]
+pub struct Adopt {
+    /// What was collected: the hosts' /etc/kubernetes and /etc/etcd/pki, best in a folder per host
+    pub dir: PathBuf,
+    /// Folder of YAML and TOML documents, or one document
+    #[arg(default_value = "inventory")]
+    pub inventory: PathBuf,
+    /// The cluster's folder, where the inventory has several
+    #[arg(long, value_name = "FOLDER")]
+    pub cluster: Option<String>,
+    /// Judge only; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What decrypts the store.
+    #[command(flatten)]
+    pub identity: super::Identity,
+}
+
+const ADOPT_HELP: &str = "\
+For clusters with an external etcd. The inventory says `cluster.state: running` and describes the cluster as it is.
+
+Exit codes: 0 done · 1 refused, or an error · 2 a dry run found something · 3 inventory invalid · 4 store damaged ·
+6 the store has another CA, or no identity · 64 usage";

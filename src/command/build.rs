@@ -182,7 +182,10 @@ fn failure(error: BuildError) -> Failure {
     let exit = match &error {
         BuildError::Founding { .. } => Exit::Invalid,
         BuildError::OtherStore { .. } => Exit::Integrity,
-        BuildError::Expired { .. } | BuildError::MustIssue { .. } => Exit::Precondition,
+        BuildError::Expired { .. }
+        | BuildError::MustIssue { .. }
+        | BuildError::CaKeyMissing { .. }
+        | BuildError::Issue(IssueError::KeyElsewhere { .. }) => Exit::Precondition,
         BuildError::Snapshot(_) => Exit::Bug,
         BuildError::Pack(_) => Exit::Integrity,
         BuildError::Render(RenderError::TwoOwners { .. }) => Exit::Invalid,
@@ -223,6 +226,18 @@ fn failure(error: BuildError) -> Failure {
             }
             failure.help("run `khagen build` where the keys are, and commit the store's public part with the review tree")
         }
+        BuildError::Issue(IssueError::KeyElsewhere { wanted }) => {
+            for d in wanted {
+                failure.message.push_str(&format!("\n  {}: {}", d.id, d.reason));
+            }
+            failure.help(
+                "`khagen pki csr -o DIR` writes a request for each; have them signed, then `khagen pki import DIR` takes \
+                 the certificates, and the next build uses them",
+            )
+        }
+        BuildError::CaKeyMissing { .. } => failure.help(
+            "import its key with `khagen pki import --ca`, or set `kubernetes.pki: external-ca`, where no CA's key is in the cluster",
+        ),
         BuildError::Render(RenderError::TwoOwners { .. }) => failure.help(
             "khagen writes that file itself: take it out of the inventory's `files`, or give it another path",
         ),

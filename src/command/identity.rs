@@ -39,7 +39,7 @@ impl Drop for Echo<'_> {
 }
 
 /// Asks on the terminal, wherever standard input and output go.
-fn ask(prompt: &str) -> Result<SecretString, String> {
+pub(super) fn ask(prompt: &str) -> Result<SecretString, String> {
     let terminal = OpenOptions::new()
         .read(true)
         .write(true)

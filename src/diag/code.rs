@@ -347,6 +347,44 @@ catalogue! {
         "`khagen secret set NAME < FILE` puts it there, encrypted if `secrets.recipients` is set; `khagen secret list` shows what there is.";
     KeyAlgorithm "KH0605" "a kind of key that cannot be"
         "ECDSA on P-256 is small, quick and known to every program. P-384 and RSA are there for those who must have them. Ed25519 is not: kubeadm loads RSA and ECDSA keys only.";
+    ImportUnreadable "KH0620" "a file that cannot be imported"
+        "`khagen pki import --ca` takes a CA's certificate in PEM form, those above it in the same file, and its key as PKCS#8 (encrypted or not), SEC1 or PKCS#1. Keys that OpenSSL encrypted in its own way (`Proc-Type: 4,ENCRYPTED`) and OpenSSH's format are turned into PKCS#8 by the command that the message names.";
+    ImportOtherKey "KH0621" "a key that does not belong to the certificate"
+        "What the key signs would be refused by everybody who trusts the certificate. rcgen, which issues, does not notice; khagen compares the public halves.";
+    ImportNoCa "KH0622" "a certificate that is no CA's"
+        "A CA's certificate is X.509 version 3, says CA:TRUE in basicConstraints and has a subject. A server's certificate does not, and neither do the version 1 certificates of old scripts.";
+    ImportMayNotSign "KH0623" "a CA that may not sign what a cluster needs"
+        "Its key usage lacks keyCertSign, its extended key usage leaves out servers or clients, or the path length of a CA above it is used up. A CA with path length 0 is fine: khagen makes no CA below it.";
+    ImportValidity "KH0624" "a CA that is not valid long enough"
+        "It has ended, begins later, or ends within `pki.renewBefore`, so that whatever it signs would be due on the day it is issued. If it ends before `pki.validity` is over, what it signs ends with it, which is a warning.";
+    ImportWeak "KH0625" "a CA with an algorithm that is weak or unknown"
+        "Keys are RSA of 2048 bits and more or ECDSA on P-256, P-384 or P-521, which is what kubeadm, Go's TLS and khagen have in common; an intermediate is not signed with MD5 or SHA-1.";
+    ImportConstraints "KH0626" "name constraints that forbid names of the cluster"
+        "A CA may be limited to names. Every certificate of the inventory that it would sign is held against the limits, since a verifier refuses those beyond them. Only limits on DNS names and addresses are known to Go.";
+    ImportChain "KH0627" "a chain that does not hold"
+        "Each certificate must be signed by the next. The order in the file does not matter, but nothing else may stand there. Certificates above an intermediate are checked and not kept: hosts trust the intermediate itself.";
+    ImportOtherCa "KH0628" "another CA of that name that has signed certificates"
+        "Replacing it makes strangers of all that it signed. While `cluster.state` is `new`, --replace does it and the next build issues everything anew. In a running cluster a CA is exchanged in stages.";
+    ImportExtension "KH0629" "a CA with a critical extension that is not known everywhere"
+        "Verifiers refuse a certificate with a critical extension that they do not know. Key usages, names, basic and name constraints are known to all that a cluster has.";
+    ImportSharedCa "KH0630" "one key for two CAs"
+        "The Kubernetes CA, the front-proxy CA and etcd's must differ: what one signs must not count where another is trusted. kubeadm asks for it, too, for the front proxy.";
+    ImportKeyMissing "KH0631" "a CA without its key where hosts need it"
+        "With `kubernetes.pki: pregenerated` the keys of the Kubernetes and the front-proxy CA lie on the control planes. Where they may not be had, `external-ca` is the mode: khagen then writes requests (`khagen pki csr`) and takes the signed certificates.";
+    ImportNoRequest "KH0632" "a signed certificate that belongs to no request"
+        "A certificate is matched with its request by the public key. Either it was made for another key, twice for one, or the inventory has changed since the request was written: then write the requests anew.";
+    ImportNotAsked "KH0633" "a signed certificate that is not what was asked for"
+        "Subject and names must be those of the request, no more and no fewer, the extended key usage its profile's, the key usage digitalSignature (keyEncipherment may stand beside it), and it must be no CA's. kubeadm's `init` checks none of this, and a certificate with more rights than its host needs is a hole.";
+    ImportSignedValidity "KH0634" "a signed certificate that is not valid long enough"
+        "It has ended, begins later, outlives its CA, or ends within `pki.renewBefore`. Another number of days than was asked for is a warning.";
+    ImportNotSigned "KH0635" "a signed certificate of another CA"
+        "Its issuer must be the subject of the CA in the store, byte by byte, and its signature that CA's: whoever trusts the one would refuse what another signed.";
+    AdoptStacked "KH0636" "a stacked cluster"
+        "kubeadm's stacked clusters run etcd on the control planes. khagen's have it on hosts of its own, outside of Kubernetes, and take over only such.";
+    AdoptIncomplete "KH0637" "a collected PKI with gaps or contradictions"
+        "The certificates of the Kubernetes, front-proxy and etcd CAs and the service-account key are needed, and every host must have the same ones. What were missing would be made anew, and no host would trust it.";
+    AdoptOtherwise "KH0638" "an inventory that does not describe the running cluster"
+        "Certificates tell how a cluster is named and addressed: its nodes, service network, DNS domain, endpoint, and whether etcd's peers have a CA of their own. The inventory must say the same, and `cluster.state: running`, or the first build would change what it should leave alone.";
 }
 
 impl std::fmt::Display for Code {

@@ -286,10 +286,12 @@ pub enum KeyAlgorithm {
     Rsa3072,
     /// RSA of 4096 bits.
     Rsa4096,
+    /// ECDSA on NIST's curve P-521: of an imported CA, never one to choose, as kubeadm has no name for it.
+    P521,
 }
 
 impl KeyAlgorithm {
-    /// All, the default first.
+    /// All that can be chosen, the default first.
     pub const ALL: [KeyAlgorithm; 5] = [
         KeyAlgorithm::P256,
         KeyAlgorithm::P384,
@@ -306,6 +308,7 @@ impl KeyAlgorithm {
             KeyAlgorithm::Rsa2048 => "RSA-2048",
             KeyAlgorithm::Rsa3072 => "RSA-3072",
             KeyAlgorithm::Rsa4096 => "RSA-4096",
+            KeyAlgorithm::P521 => "ECDSA-P521",
         }
     }
 

@@ -146,6 +146,16 @@ pub enum BuildError {
     /// What would be built could not be read back.
     #[error(transparent)]
     Snapshot(crate::snapshot::SnapshotError),
+    /// Control planes shall hold a key that the store does not have.
+    #[error(
+        "the store has no key of {ca}, which every control plane of cluster {cluster} shall hold (kubernetes.pki: pregenerated)"
+    )]
+    CaKeyMissing {
+        /// The cluster's name.
+        cluster: String,
+        /// The CA.
+        ca: ObjectId,
+    },
     /// Certificates have expired.
     #[error("{} of cluster {cluster} expired", due.len())]
     Expired {

@@ -11,6 +11,7 @@ use crate::model::Cluster;
 use crate::output::record::BuildRecord;
 use crate::pack::bundle::hex;
 use crate::pki::due::{self, Due, DueState};
+use crate::pki::import::place::on_control_planes;
 use crate::pki::store::Access;
 use crate::pki::{Action, Store, decide, issue, rotation};
 use crate::plan::{CertRequest, certs, founding};
@@ -55,6 +56,10 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
     store.guard_against_plain()?;
     let encrypted_otherwise = store.encrypted_otherwise().len();
     let store_is_new = store.is_empty();
+    let keyless = store.objects().map(|(id, _)| id).find(|id| on_control_planes(id) && store.is_keyless(id));
+    if let Some(ca) = keyless.filter(|_| !cluster.is_external_ca()) {
+        return Err(BuildError::CaKeyMissing { cluster: cluster.name.clone(), ca: ca.clone() });
+    }
     let former = crate::output::read_record(out)?;
     guard_against_other_store(&store, former.as_ref(), out)?;
     let mut ledger = founding::settle(cluster, store.ledger(), &fresh_id(env)?)

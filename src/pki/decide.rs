@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use super::object::{Kind, MadeFrom, Record, is_valid_id, profile_name};
 use super::read::ReadError;
+use super::request::PENDING;
 use super::store::{Store, StoreError};
 use crate::content::ObjectId;
 use crate::env::EnvError;
@@ -52,6 +53,12 @@ pub enum IssueError {
         ca: ObjectId,
         /// When it ended.
         ended: String,
+    },
+    /// CAs whose keys are kept elsewhere must sign.
+    #[error("{} certificates must be signed by a CA whose key is not in the store", wanted.len())]
+    KeyElsewhere {
+        /// What, and why.
+        wanted: Vec<Decision>,
     },
     /// The store's content cannot be used.
     #[error(transparent)]
@@ -121,11 +128,21 @@ pub fn decide(
         .collect())
 }
 
+/// What is to be issued by CAs whose keys are kept elsewhere.
+pub fn signed_elsewhere(certs: &[CertRequest], decisions: &[Decision], store: &Store) -> Vec<Decision> {
+    let by: BTreeMap<&ObjectId, &ObjectId> =
+        certs.iter().filter_map(|c| Some((&c.id, c.issuer.as_ref()?))).collect();
+    let is =
+        |d: &&Decision| d.action == Action::Issue && by.get(&d.id).is_some_and(|ca| store.is_keyless(ca));
+    decisions.iter().filter(is).cloned().collect()
+}
+
 /// Objects of the store that nobody asks for any more. They stay; this is for the report.
 pub fn unused(certs: &[CertRequest], secrets: &[SecretRequest], store: &Store) -> Vec<ObjectId> {
     let asked: BTreeSet<&ObjectId> =
         certs.iter().map(|c| &c.id).chain(secrets.iter().map(|s| &s.id)).collect();
-    store.objects().map(|(id, _)| id).filter(|id| !asked.contains(id)).cloned().collect()
+    let is_unused = |id: &&ObjectId| !asked.contains(id) && !id.as_str().starts_with(PENDING);
+    store.objects().map(|(id, _)| id).filter(is_unused).cloned().collect()
 }
 
 fn absent(first: bool) -> String {
@@ -141,6 +158,10 @@ fn cert_reason(
 ) -> Option<String> {
     if record.kind != Kind::Certificate {
         return Some(format!("was a {}", record.kind.as_str()));
+    }
+    // Who made it renews it, and its name is its own.
+    if record.imported && request.profile == Profile::Ca {
+        return None;
     }
     let made_from = record.made_from.as_ref()?;
     let mut changes = differences(made_from, &MadeFrom::of(request));

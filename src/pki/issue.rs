@@ -10,19 +10,20 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PublicKeyData, SanType,
     SerialNumber, SignatureAlgorithm,
 };
 use ring::rand::SystemRandom;
 use time::{Duration, OffsetDateTime};
 
-pub use super::decide::{Action, Decision, IssueError, decide, unused};
+pub use super::decide::{Action, Decision, IssueError, decide, signed_elsewhere, unused};
 use super::decide::{by_dependency, fingerprint_key, issuers_first};
+use super::issuer::{self, Named};
 use super::key::{self, FingerprintKey, NewKey, PublicKey, SigningKey};
 use super::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State, instant};
 use super::read::{self, CertSummary};
-use super::sealed::sha256_hex;
+use super::sealed::{sha256_hex, unhex};
 use super::store::{Store, filled, user_secret};
 use super::verify;
 use crate::content::ObjectId;
@@ -50,6 +51,10 @@ pub fn issue(
     let decisions = decide(certs, secrets, store)?;
     let reasons: BTreeMap<&ObjectId, &str> =
         decisions.iter().filter(|d| d.action == Action::Issue).map(|d| (&d.id, d.reason.as_str())).collect();
+    let elsewhere = signed_elsewhere(certs, &decisions, store);
+    if !elsewhere.is_empty() {
+        return Err(IssueError::KeyElsewhere { wanted: elsewhere });
+    }
     // Making an RSA key takes long enough to be worth all cores.
     let keys = certs
         .par_iter()
@@ -96,15 +101,21 @@ struct Issuing<'a> {
 
 /// A CA that signs.
 struct Signer {
-    issuer: Issuer<'static, CaKey>,
+    key: CaKey,
     summary: CertSummary,
     der: Vec<u8>,
 }
 
-/// A CA's key in the shape that rcgen signs with; randomness comes from [`Env`].
-struct CaKey {
+/// A key in the shape that rcgen signs with: a CA's, or that of a request; randomness comes from [`Env`].
+pub(super) struct CaKey {
     pair: Arc<SigningKey>,
     random: SystemRandom,
+}
+
+impl CaKey {
+    pub(super) fn new(pair: Arc<SigningKey>, env: &Env) -> CaKey {
+        CaKey { pair, random: env.random().clone() }
+    }
 }
 
 impl PublicKeyData for CaKey {
@@ -141,6 +152,8 @@ fn signature_algorithm(algorithm: KeyAlgorithm) -> &'static SignatureAlgorithm {
     match algorithm {
         KeyAlgorithm::P256 => &PKCS_ECDSA_P256_SHA256,
         KeyAlgorithm::P384 => &PKCS_ECDSA_P384_SHA384,
+        // rcgen knows none with ring. Only CAs have such keys, and `issuer` signs for them.
+        KeyAlgorithm::P521 => &PKCS_ECDSA_P384_SHA384,
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => &PKCS_RSA_SHA256,
     }
 }
@@ -190,6 +203,8 @@ impl Issuing<'_> {
             reason: reason.to_owned(),
             issued: self.env.now(),
             renew: false,
+            imported: false,
+            keyless: false,
             secret_size: secret.expose().len() as u64,
             encrypted: None,
             certificate: None,
@@ -217,32 +232,41 @@ impl Issuing<'_> {
         let signer = request.issuer.as_ref().map(|ca| self.signer(ca)).transpose()?;
         let (not_before, not_after) = self.validity(request, signer.as_deref())?;
         let serial = self.serial()?;
-        let params = params(request, not_before, not_after, serial)?;
+        let params = params(request, not_before, not_after, Some(serial))?;
         let new = match self.keys.remove(id) {
             Some(key) => key,
             None => key::generate(self.env, request.algorithm)?,
         };
         let failed = |e: rcgen::Error| make(id, &e.to_string());
-        let cert = match &signer {
-            Some(signer) => params.signed_by(&Certified(&new.public), &signer.issuer).map_err(failed)?,
+        let der = match &signer {
+            Some(signer) => {
+                let key_id = signer.summary.subject_key_id.as_deref().and_then(unhex);
+                let named = Named {
+                    subject: &signer.summary.subject,
+                    key_id: key_id.as_deref(),
+                    algorithm: signer.key.pair.public().algorithm,
+                };
+                let sign = |body: &[u8]| signer.key.pair.sign(&signer.key.random, body).ok();
+                issuer::certify(params, &Certified(&new.public), &named, sign)
+                    .map_err(|e| make(id, &e.to_string()))?
+            }
             None => {
                 let pair = SigningKey::parse(new.pem.expose(), self.env.random())
                     .map_err(|e| make(id, &e.to_string()))?;
                 let key = CaKey { pair: Arc::new(pair), random: self.env.random().clone() };
-                params.self_signed(&key).map_err(failed)?
+                params.self_signed(&key).map_err(failed)?.der().to_vec()
             }
         };
-        let der: &[u8] = cert.der();
-        let summary = read::summary(der).map_err(|source| IssueError::Read { id: id.clone(), source })?;
+        let summary = read::summary(&der).map_err(|source| IssueError::Read { id: id.clone(), source })?;
         let fingerprint = key::fingerprint(&key::spki(&new.public));
         let (issuer_summary, issuer_der) =
-            signer.as_deref().map_or((&summary, der), |s| (&s.summary, s.der.as_slice()));
+            signer.as_deref().map_or((&summary, der.as_slice()), |s| (&s.summary, s.der.as_slice()));
         let mut wrong = verify::check_parts(request, &summary, issuer_summary, &fingerprint);
-        wrong.extend(verify::check_chain(request, der, issuer_der, self.env.now()));
+        wrong.extend(verify::check_chain(request, &der, issuer_der, self.env.now()));
         if !wrong.is_empty() {
             return Err(IssueError::Refused { id: id.clone(), what: wrong });
         }
-        let pem = cert.pem();
+        let pem = read::pem(&der);
         let issuer_fingerprint = signer.as_ref().map(|s| s.summary.spki_sha256.clone());
         let record = Record {
             id: id.as_str().to_owned(),
@@ -254,6 +278,8 @@ impl Issuing<'_> {
             reason: reason.to_owned(),
             issued: self.env.now(),
             renew: false,
+            imported: false,
+            keyless: false,
             secret_size: new.pem.expose().len() as u64,
             encrypted: None,
             certificate: Some(CertificateRecord {
@@ -314,9 +340,7 @@ impl Issuing<'_> {
             return Err(make(id, "its certificate is no CA's"));
         }
         let key = CaKey { pair, random: self.env.random().clone() };
-        let issuer =
-            Issuer::from_ca_cert_der(&der.as_slice().into(), key).map_err(|e| make(id, &e.to_string()))?;
-        let signer = Arc::new(Signer { issuer, summary, der });
+        let signer = Arc::new(Signer { key, summary, der });
         self.signers.insert(id.clone(), signer.clone());
         Ok(signer)
     }
@@ -359,16 +383,16 @@ fn make(id: &ObjectId, what: &str) -> IssueError {
 }
 
 /// A request in rcgen's words. Every field that has an unsafe default is set.
-fn params(
+pub(super) fn params(
     request: &CertRequest,
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
-    serial: SerialNumber,
+    serial: Option<SerialNumber>,
 ) -> Result<CertificateParams, IssueError> {
     let mut params = CertificateParams::default();
     params.not_before = not_before;
     params.not_after = not_after;
-    params.serial_number = Some(serial);
+    params.serial_number = serial;
     params.use_authority_key_identifier_extension = true;
     params.distinguished_name = DistinguishedName::new();
     if let Some(organization) = &request.organization {

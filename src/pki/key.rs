@@ -15,19 +15,22 @@ use ring::signature::{
 use rsa::pkcs8::EncodePrivateKey;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::der;
+use super::p521::P521Key;
 use super::sealed::{hex, sha256_hex};
 use crate::env::{Env, EnvError};
 use crate::model::KeyAlgorithm;
 use crate::secret::Secret;
 
-/// DER of the AlgorithmIdentifier of a SubjectPublicKeyInfo: id-ecPublicKey with secp256r1 or secp384r1 (RFC 5480
+/// DER of the AlgorithmIdentifier of a SubjectPublicKeyInfo: id-ecPublicKey with secp256r1, 384 or 521 (RFC 5480
 /// section 2.1.1), rsaEncryption with NULL (RFC 3279 section 2.3.1).
-fn algorithm_identifier(algorithm: KeyAlgorithm) -> &'static [u8] {
+pub(super) fn algorithm_identifier(algorithm: KeyAlgorithm) -> &'static [u8] {
     match algorithm {
         KeyAlgorithm::P256 => {
             b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
         }
         KeyAlgorithm::P384 => b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
+        KeyAlgorithm::P521 => b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x23",
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
             b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
         }
@@ -62,6 +65,8 @@ pub fn generate(env: &Env, algorithm: KeyAlgorithm) -> Result<NewKey, EnvError> 
         KeyAlgorithm::Rsa2048 => return generate_rsa(env, algorithm, 2048),
         KeyAlgorithm::Rsa3072 => return generate_rsa(env, algorithm, 3072),
         KeyAlgorithm::Rsa4096 => return generate_rsa(env, algorithm, 4096),
+        // Nothing asks for one: it is no choice of the inventory's.
+        KeyAlgorithm::P521 => return generate(env, KeyAlgorithm::P384),
     };
     let document = EcdsaKeyPair::generate_pkcs8(curve, env.random()).map_err(|_| EnvError::NoRandomness)?;
     // The document's last field is the public key (RFC 5915 section 3), so the point is its end.
@@ -128,6 +133,7 @@ pub struct SigningKey {
 enum Pair {
     Ecdsa(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
+    P521(Box<P521Key>),
 }
 
 /// A text is no key that khagen can use.
@@ -138,7 +144,7 @@ pub enum KeyError {
     NotPem,
     /// ring refused it: another algorithm, or the two halves do not match.
     #[error(
-        "holds no key that khagen can use: ECDSA P-256 or P-384, or RSA of 2048 bits and more, whose halves match"
+        "holds no key that khagen can use: ECDSA P-256, P-384 or P-521, or RSA of 2048 to 4096 bits, whose halves match"
     )]
     Unusable,
 }
@@ -165,6 +171,10 @@ impl SigningKey {
                     public: PublicKey { algorithm, bytes },
                 });
             }
+        }
+        if let Some((pair, bytes)) = P521Key::from_pkcs8(&der) {
+            let public = PublicKey { algorithm: KeyAlgorithm::P521, bytes };
+            return Ok(SigningKey { pair: Pair::P521(Box::new(pair)), public });
         }
         let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| KeyError::Unusable)?;
         let bytes = pair.public_key().as_ref().to_vec();
@@ -197,6 +207,7 @@ impl SigningKey {
                 pair.sign(&RSA_PKCS1_SHA256, random, message, &mut signature)?;
                 Ok(signature)
             }
+            Pair::P521(pair) => pair.sign(random, message).ok_or(ring::error::Unspecified),
         }
     }
 }
@@ -211,22 +222,7 @@ impl std::fmt::Debug for SigningKey {
 pub fn spki(key: &PublicKey) -> Vec<u8> {
     let mut bits = vec![0];
     bits.extend_from_slice(&key.bytes);
-    let mut content = algorithm_identifier(key.algorithm).to_vec();
-    content.extend(der(0x03, &bits));
-    der(0x30, &content)
-}
-
-/// A DER value with its tag and length (X.690 section 8.1.3).
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let length = &length[length.iter().position(|b| *b != 0).unwrap_or(length.len() - 1)..];
-    let mut out = vec![tag];
-    if content.len() >= 0x80 {
-        out.push(0x80 | length.len() as u8);
-    }
-    out.extend_from_slice(length);
-    out.extend_from_slice(content);
-    out
+    der::write(0x30, &[algorithm_identifier(key.algorithm), &der::write(0x03, &[&bits])]).to_vec()
 }
 
 /// The fingerprint of a key: SHA-256 of its SPKI, as kubeadm's discovery hash is.
@@ -250,7 +246,7 @@ pub fn public_pem(key: &PublicKey) -> String {
 }
 
 /// PKCS#8 PEM, through buffers that are wiped.
-fn private_pem(der: &[u8]) -> Secret {
+pub(super) fn private_pem(der: &[u8]) -> Secret {
     let mut base64 = Zeroizing::new(vec![0u8; der.len().div_ceil(3) * 4]);
     let used = STANDARD.encode_slice(der, &mut base64).unwrap_or(0);
     let mut text = Vec::with_capacity(used + used / 64 + 64);

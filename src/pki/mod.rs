@@ -5,14 +5,19 @@
 //! [`read`] the one that parses them. No file outside the store is touched here.
 
 pub mod decide;
+mod der;
 pub mod due;
 pub mod identities;
+pub mod import;
 pub mod issue;
+mod issuer;
 pub mod key;
 mod ledger;
 pub mod object;
+mod p521;
 pub mod read;
 pub mod recipients;
+pub mod request;
 pub mod rotation;
 mod sealed;
 pub mod store;

@@ -114,6 +114,12 @@ pub struct Record {
     /// Set when the operator asked for a new one; the next build issues it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub renew: bool,
+    /// It was made elsewhere and taken in. An imported CA is never issued again here: its owner renews it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// Its key is kept elsewhere, so that nothing can be signed with it here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyless: bool,
     /// Size of the file that holds the secret, so that one that was cut is noticed without being read.
     pub secret_size: u64,
     /// Absent where the secret is a file in the clear.

@@ -1,6 +1,8 @@
 //! Reads certificates: the only file that names the parser. What it answers is enough to compare two certificates
 //! and to judge one; it judges nothing itself.
 
+pub mod authority;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,8 +10,8 @@ use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::key;
 use super::sealed::{hex, sha256_hex};
+use super::{key, p521};
 
 /// A text is no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +91,12 @@ pub fn der(pem_text: &str) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::NotPem);
     }
     Ok(block.into_contents())
+}
+
+/// A certificate as PEM.
+pub fn pem(der: &[u8]) -> String {
+    let block = pem::Pem::new("CERTIFICATE", der);
+    pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
 /// Reads a certificate in DER.
@@ -218,8 +226,13 @@ pub fn remainder(der: &[u8]) -> Result<Remainder, ReadError> {
 /// # Errors
 /// When one cannot be parsed.
 pub fn is_signed_by(der: &[u8], issuer: &[u8]) -> Result<bool, ReadError> {
-    let issuer = parse(issuer)?;
-    Ok(parse(der)?.verify_signature(Some(issuer.public_key())).is_ok())
+    let (cert, issuer) = (parse(der)?, parse(issuer)?);
+    let key = issuer.public_key();
+    // ring knows no P-521, so its signatures are asked for elsewhere.
+    let (body, signature) = (cert.tbs_certificate.as_ref(), &cert.signature_value.data);
+    let hash = p521::Hash::of_signature(&cert.signature_algorithm.algorithm.to_id_string());
+    Ok(cert.verify_signature(Some(key)).is_ok()
+        || hash.is_some_and(|hash| p521::verify(hash, &key.subject_public_key.data, body, signature)))
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ReadError> {

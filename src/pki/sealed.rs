@@ -25,6 +25,16 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of hexadecimal digits.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
 /// A record as it stands in its file.
 pub fn write<T: Serialize>(record: &T) -> Result<String, toml::ser::Error> {
     let mut text = toml::to_string_pretty(record)?;

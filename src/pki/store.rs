@@ -81,6 +81,12 @@ pub enum StoreError {
         /// Why.
         source: IdentityError,
     },
+    /// A CA's key is kept elsewhere.
+    #[error("the store has no key of {id}: it was imported without")]
+    Keyless {
+        /// The CA.
+        id: ObjectId,
+    },
     /// A secret could not be encrypted.
     #[error("cannot encrypt {id}: {what}")]
     Encrypt {
@@ -237,6 +243,11 @@ impl Store {
         self.objects.get(id)?.public.as_ref()
     }
 
+    /// Whether an object's key is kept elsewhere.
+    pub fn is_keyless(&self, id: &ObjectId) -> bool {
+        self.objects.get(id).is_some_and(|o| o.record.keyless)
+    }
+
     /// By what an object's secret is told from others: see [`Record::fingerprint`].
     pub fn fingerprint(&self, id: &ObjectId) -> Option<&str> {
         self.objects.get(id).map(|o| o.record.fingerprint.as_str())
@@ -301,6 +312,9 @@ impl Store {
         let object = self.objects.get(id).ok_or_else(|| StoreError::NoSuchObject { id: id.clone() })?;
         if let Some(secret) = object.secret.get() {
             return Ok(secret.clone());
+        }
+        if object.record.keyless {
+            return Err(StoreError::Keyless { id: id.clone() });
         }
         let path = self.secret_path(id, &object.record);
         let bytes = std::fs::read(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use time::OffsetDateTime;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 
+use super::p521;
 use super::read::{self, BasicConstraints, CertSummary};
 use crate::plan::{CertRequest, Profile};
 
@@ -30,8 +31,9 @@ pub fn check_parts(
     check(cert.spki_sha256 == key, "the key does not belong to it");
     // Byte for byte (RFC 5280 section 6.1.3 (a)(4)): rcgen drops repeated attributes of a CA's name.
     check(cert.issuer == issuer.subject, "its issuer is not its CA's subject");
+    // An imported CA may have none.
     check(
-        cert.authority_key_id.is_some() && cert.authority_key_id == issuer.subject_key_id,
+        cert.authority_key_id == issuer.subject_key_id,
         "its authority key identifier is not its CA's subject key identifier",
     );
     check(cert.subject_key_id.is_some(), "it has no subject key identifier");
@@ -86,7 +88,8 @@ pub fn extended_key_usage(profile: Profile) -> &'static [&'static str] {
     }
 }
 
-fn subject_text(request: &CertRequest) -> String {
+/// The subject that a request asks for, for people.
+pub fn subject_text(request: &CertRequest) -> String {
     let o = request.organization.as_ref().map(|o| format!("O={o}"));
     let cn = request.common_name.as_ref().map(|cn| format!("CN={cn}"));
     o.into_iter().chain(cn).collect::<Vec<_>>().join(", ")
@@ -120,6 +123,12 @@ impl ExtendedKeyUsageValidator for Exactly {
     }
 }
 
+/// All that webpki knows, and P-521.
+fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
+    let p521 = p521::ALL.iter().map(|a| a as &dyn SignatureVerificationAlgorithm);
+    webpki::ALL_VERIFICATION_ALGS.iter().copied().chain(p521).collect()
+}
+
 /// Asks an independent verifier for the chain, the usage and every name, at a time.
 pub fn check_chain(request: &CertRequest, der: &[u8], issuer: &[u8], now: OffsetDateTime) -> Vec<String> {
     if request.profile == Profile::Ca {
@@ -142,8 +151,8 @@ pub fn check_chain(request: &CertRequest, der: &[u8], issuer: &[u8], now: Offset
     let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let mut wrong = Vec::new();
-    let (algorithms, usages) = (webpki::ALL_VERIFICATION_ALGS, Exactly(request.profile));
-    if let Err(e) = cert.verify_for_usage(algorithms, &anchors, &[], time, usages, None, None) {
+    let (algorithms, usages) = (algorithms(), Exactly(request.profile));
+    if let Err(e) = cert.verify_for_usage(&algorithms, &anchors, &[], time, usages, None, None) {
         wrong.push(format!("webpki refuses the chain: {e}"));
     }
     let addresses = request.ip_sans.iter().map(|ip| ServerName::from(*ip));

@@ -160,7 +160,7 @@ balancer_step() {
 }
 
 # ---- control-plane and worker ----
-ETCD_TLS=(-verify_return_error -CAfile /etc/kubernetes/pki/etcd/etcd-ca.crt
+ETCD_TLS=(-verify_return_error -partial_chain -CAfile /etc/kubernetes/pki/etcd/etcd-ca.crt
     -cert /etc/kubernetes/pki/apiserver-etcd-client.crt -key /etc/kubernetes/pki/apiserver-etcd-client.key)
 SICK=''
 etcd_ready() {

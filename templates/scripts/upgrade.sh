@@ -9,7 +9,7 @@ api_says() {
     host=$(host_of "$endpoint")
     if [[ $host == *:* || $host =~ ^[0-9.]+$ ]]; then check=-verify_ip; fi
     [[ -r $pem ]] || finish 6 "$pem is missing: kubelet keeps its client certificate there unless rotateCertificates is off"
-    ask "$host" "$(port_of "$endpoint")" "$1" -CAfile /etc/kubernetes/pki/ca.crt -verify_return_error "$check" "$host" -cert "$pem" -key "$pem"
+    ask "$host" "$(port_of "$endpoint")" "$1" -CAfile /etc/kubernetes/pki/ca.crt -partial_chain -verify_return_error "$check" "$host" -cert "$pem" -key "$pem"
 }
 # uploaded_version: sets UPLOADED, the version that the cluster's own copy of kubeadm's configuration names.
 uploaded_version() {

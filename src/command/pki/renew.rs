@@ -33,6 +33,7 @@ pub(super) fn run(args: &Renew, streams: &mut Streams) -> Result<Exit, Failure> 
         let entries: Vec<&Entry> =
             calendar.entries.iter().filter(|e| e.issued.is_some() && is_chosen(args, e)).collect();
         if !args.undo {
+            refuse_imported(args, &store, &entries)?;
             refuse_roots(args, cluster, &store, &entries)?;
         }
         let entries: Vec<&Entry> = entries
@@ -155,6 +156,20 @@ fn known(args: &Renew, calendars: &[&Calendar]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A CA that somebody else made is renewed by them: a new one of ours would be another.
+fn refuse_imported(args: &Renew, store: &Store, entries: &[&Entry]) -> Result<(), Failure> {
+    let imported = |e: &&&Entry| {
+        let record = store.record(&ObjectId::new(&e.id));
+        is_root(e) && args.names.contains(&e.id) && record.is_some_and(|r| r.imported)
+    };
+    match entries.iter().find(imported) {
+        None => Ok(()),
+        Some(ca) => Err(Failure::because(Exit::Precondition, format!("{} was imported", ca.id)).help(
+            "have it renewed by whoever made it, with the same key and name, and import that: khagen pki import --ca",
+        )),
+    }
 }
 
 /// A trust root that a running cluster's hosts know cannot be exchanged by one build: whoever has the new one would be a

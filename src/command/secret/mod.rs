@@ -95,7 +95,7 @@ pub(super) fn store_failure(error: &StoreError) -> Failure {
     }
 }
 
-fn issue_failure(error: &IssueError) -> Failure {
+pub(super) fn issue_failure(error: &IssueError) -> Failure {
     match error {
         IssueError::Store(e) => store_failure(e),
         e => Failure::new(Exit::Error, e),

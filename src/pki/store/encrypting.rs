@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Store, StoreError};
 use crate::content::ObjectId;
 use crate::pki::identities::Identities;
-use crate::pki::object::{EncryptedRecord, Record, State};
+use crate::pki::object::{EncryptedRecord, Object, Record, State};
 use crate::pki::recipients::Recipients;
 use crate::pki::sealed::sha256_hex;
 
@@ -31,7 +31,7 @@ impl Store {
     /// Objects whose secret is encrypted to others than [`Store::recipients`], or is not encrypted and should be, or the
     /// other way round.
     pub fn encrypted_otherwise(&self) -> Vec<ObjectId> {
-        let differs = |record: &Record| record.recipients() != self.recipients.as_slice();
+        let differs = |record: &Record| !record.keyless && record.recipients() != self.recipients.as_slice();
         self.objects.iter().filter(|(_, o)| differs(&o.record)).map(|(id, _)| id.clone()).collect()
     }
 
@@ -73,8 +73,9 @@ impl Store {
 
     /// Encrypts the secrets of what is to be written, and notes it in their records.
     pub(super) fn encrypt(&mut self, dirty: &[ObjectId]) -> Result<BTreeMap<ObjectId, Vec<u8>>, StoreError> {
+        let holds = |o: &Object| o.state == State::New && !o.record.keyless;
         let fresh: Vec<&ObjectId> =
-            dirty.iter().filter(|id| self.objects.get(id).is_some_and(|o| o.state == State::New)).collect();
+            dirty.iter().filter(|id| self.objects.get(id).is_some_and(holds)).collect();
         let failed = |id: &ObjectId, what: String| StoreError::Encrypt { id: id.clone(), what };
         let mut encrypted = BTreeMap::new();
         if let (false, Some(first)) = (self.recipients.is_empty(), fresh.first()) {

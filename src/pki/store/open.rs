@@ -258,7 +258,7 @@ fn read_object(id: String, dir: &Path, access: Access) -> Result<ReadObject, Sto
     if !complete {
         damaged(SIDECAR, format!("lacks what the record of a {} must have", record.kind.as_str()));
     }
-    if access == Access::Full {
+    if access == Access::Full && !record.keyless {
         let file = record.secret_file();
         let wrong = match &record.encrypted {
             None => wrong_with_secret(&dir.join(file), record.secret_size)?,

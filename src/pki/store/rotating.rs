@@ -40,8 +40,8 @@ impl Store {
         self.objects.insert(to.clone(), object);
     }
 
-    /// Takes an object out of the store.
-    pub(in crate::pki) fn take_out(&mut self, id: &ObjectId) {
+    /// Takes an object out of the store that nothing depends on.
+    pub fn take_out(&mut self, id: &ObjectId) {
         if self.objects.remove(id).is_some() {
             self.forget(id);
         }

@@ -202,9 +202,11 @@ impl Store {
         if let Some(public) = public {
             fs::create(&aside.join(PUBLIC_HALF), public.as_bytes(), PUBLIC, Sync::Later)?;
         }
-        let Some(secret) = secret.get() else { return Err(StoreError::NoSuchObject { id: id.clone() }) };
-        let bytes = encrypted.unwrap_or_else(|| secret.expose());
-        fs::create(&aside.join(record.secret_file()), bytes, SECRET, Sync::Later)?;
+        if !record.keyless {
+            let Some(secret) = secret.get() else { return Err(StoreError::NoSuchObject { id: id.clone() }) };
+            let bytes = encrypted.unwrap_or_else(|| secret.expose());
+            fs::create(&aside.join(record.secret_file()), bytes, SECRET, Sync::Later)?;
+        }
         fs::create(&aside.join(SIDECAR), sidecar.as_bytes(), PUBLIC, Sync::Later)?;
         Ok((aside, dir))
     }

@@ -79,6 +79,8 @@ impl Store {
             reason: "set".to_owned(),
             issued: env.now(),
             renew: false,
+            imported: false,
+            keyless: false,
             secret_size: value.expose().len() as u64,
             encrypted: None,
             certificate: None,

@@ -18,8 +18,8 @@ member_of() {
 }
 # checks HOST CA-FILE: sets TLS, openssl's words for "its certificate is of that CA and for HOST".
 checks() {
-    TLS=(-CAfile "$2" -verify_return_error -verify_hostname "$1")
-    if [[ $1 == *:* || $1 =~ ^[0-9.]+$ ]]; then TLS=(-CAfile "$2" -verify_return_error -verify_ip "$1"); fi
+    TLS=(-CAfile "$2" -partial_chain -verify_return_error -verify_hostname "$1")
+    if [[ $1 == *:* || $1 =~ ^[0-9.]+$ ]]; then TLS=(-CAfile "$2" -partial_chain -verify_return_error -verify_ip "$1"); fi
 }
 # The cluster's CA, as the administrator's kubeconfig has it.
 cluster_ca() {
