@@ -1,5 +1,5 @@
 //! The lab: the example's eleven hosts and the compact three, booted with systemd and installed from their tarballs over ssh, as
-//! an operator does it. What is looked at is in tests/lab/test; this only builds the bundles and asks whether the machine can.
+//! an operator does it. What is looked at is in the scripts of tests/lab; this only builds the bundles and asks whether the machine can.
 
 mod support;
 
@@ -49,7 +49,9 @@ fn runs(inventory: &str, name: &str, label: &str, last: impl Fn(&Built) -> OsStr
         .expect("a script of the lab");
     let said = text(&out.stdout);
     assert!(out.status.success(), "{}: {said}\n{}", out.status, text(&out.stderr));
-    for line in said.lines().filter(|l| l.starts_with("from the first") || l.contains(" passed, ")) {
+    let figure =
+        |l: &&str| l.starts_with("from the first") || l.starts_with("row ") || l.contains(" passed, ");
+    for line in said.lines().filter(figure) {
         let _ = writeln!(std::io::stderr(), "lab, {name} of {inventory}: {line}");
     }
 }
@@ -67,4 +69,29 @@ fn three_hosts_that_are_everything_are_installed_one_after_the_other() {
 #[test]
 fn etcd_survives_its_bad_days_with_a_live_writer() {
     runs("inventory", "bad-days", "b", |b| b.inventory().into());
+}
+
+/// Kubernetes' own components, as tests/oracle/kubernetes.sh builds them and `./test` names them.
+fn components(test: &str) -> bool {
+    let there =
+        std::env::var_os("KHAGEN_KUBERNETES").is_some_and(|d| PathBuf::from(d).join("kubelet").is_file());
+    if !there {
+        assert!(
+            std::env::var_os("KHAGEN_REQUIRE_ALL").is_none(),
+            "{test} must run here, but KHAGEN_KUBERNETES names no folder with Kubernetes' components"
+        );
+        // Past the test runner's capture, so that it is seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED {test}: KHAGEN_KUBERNETES names no folder with Kubernetes' components (tests/oracle/kubernetes.sh builds them)"
+        );
+    }
+    there
+}
+
+#[test]
+fn kubeadm_makes_a_cluster_that_loses_no_write_when_power_is_cut() {
+    if components("the lab's cluster") {
+        runs("inventory", "api", "k", |b| b.inventory().into());
+    }
 }

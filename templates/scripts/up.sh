@@ -207,6 +207,15 @@ cluster_info_there() {
     ask "$API_HOST" "$API_PORT" /api/v1/namespaces/kube-public/configmaps/cluster-info
     [[ $ANSWER == *kubeconfig* ]]
 }
+# wait_signed TOKEN-ID UNTIL: until cluster-info is signed for the token, or SECONDS is UNTIL.
+wait_signed() {
+    local said=''
+    until cluster_info_there && [[ $ANSWER == *"jws-kubeconfig-$1"* ]]; do
+        if [[ $SECONDS -ge $2 ]]; then return 1; fi
+        if [[ -z $said ]]; then say "waiting for cluster-info to be signed for the bootstrap token $1"; said=yes; fi
+        sleep 2 || finish 1
+    done
+}
 
 # run_kubeadm VERB: what an interrupted run of ours left is not held against the next one.
 run_kubeadm() {
@@ -270,9 +279,9 @@ kubernetes_step() {
             if [[ $issued != issued ]]; then
                 wait_for "cluster-info" cluster_info_there || finish 6 "kube-public/cluster-info is not there: the first control plane's up.sh has not ended"
                 token=$(token_id)
-                if [[ $ANSWER != *"jws-kubeconfig-$token"* ]]; then
+                # The controller-manager signs for a token some seconds after kubeadm init has ended, and takes an expired one's away.
+                wait_signed "$token" "$((SECONDS + 60 < WAIT ? SECONDS + 60 : WAIT))" ||
                     finish 6 "the bootstrap token $token has expired. At the bastion run operator/open-joins.sh, which opens joining again for two hours, then run this again"
-                fi
             fi ;;
         *) finish 1 "MANIFEST.json says '$verb' for kubeadm; this script knows init and join" ;;
     esac

@@ -50,11 +50,10 @@ case_up_joins() {
     api ffffff
     code 6 "$BOX/b/up.sh" --wait 0; says 'token abcdef has expired'; says 'open-joins.sh'
     ! grep -F 0123456789abcdef "$BOX/out" "$BOX/err" || die "the secret was said"
-    kill "$(<"$BOX/api/pid")"
-    while [[ -e $BOX/api/pid ]]; do sleep 0.1; done
-    api abcdef
+    # Right after kubeadm init the controller-manager has not signed yet: that is no expired token.
+    (sleep 3 && sed -i 's/jws-kubeconfig-ffffff/jws-kubeconfig-abcdef/' "$BOX/api/nginx.conf" && kill -HUP "$(<"$BOX/api/pid")") &
     echo 1 >"$BOX/kubeadm-fails"
-    code 1 "$BOX/b/up.sh" --wait 0
+    code 1 "$BOX/b/up.sh" --wait 30; says 'waiting for cluster-info to be signed'; says 'kubeadm join failed'
     rm "$BOX/kubeadm-fails"
     code 0 "$BOX/b/up.sh" --wait 0
     grep -E 'kubeadm join --config /etc/kubernetes/kubeadm.yaml$' "$BOX/calls"
