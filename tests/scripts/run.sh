@@ -100,6 +100,7 @@ prepare_host
 set -x
 "case_$3"
 set +x
+times | awk -v name="$3" -v wall="$SECONDS" '{ for (i = 1; i <= 2; i++) { split($i, t, "m"); cpu += 60 * t[1] + t[2] } } END { printf "FIGURE %s: %d s, %.1f s of them at work\n", name, wall, cpu }'
 rm "$BOX/executed/busybox"
 # only what a passed case has run
 find "$BOX/executed" -type f -exec cat {} + >"$WORK/ran/$3"
