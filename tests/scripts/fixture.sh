@@ -64,7 +64,9 @@ case \$verb in
     stop) rm -f "\$U/\$unit.active" ;;
     show) case "\$*" in
         *LoadState*) loaded ;;
-        *ActiveState*) get active inactive ;;
+        # one that takes its time to stop
+        *ActiveState*) n=\$(cat "$BOX/stops.\$unit" 2>/dev/null || echo 0)
+            if [[ \$n -gt 0 ]]; then echo \$((n - 1)) >"$BOX/stops.\$unit"; echo deactivating; else get active inactive; fi ;;
         *SubState*) case \$(get active inactive) in active) echo running ;; activating) cat "$BOX/sub.\$unit" 2>/dev/null || echo start ;; *) echo dead ;; esac ;;
         *Type*) get type simple ;;
         *Result*) echo success ;;

@@ -67,10 +67,12 @@ check_tools() {
 }
 # same_bundle HOST: an old bundle's install.sh would find nothing to do, and nobody would notice.
 same_bundle() {
-    local here there
+    local here there code=0
     here=$(tar -xzOf "$FROM/$1.tar.gz" "$1/SHA256SUMS" | sha256sum) || return 9
-    there=$(on_host "sha256sum $INCOMING/$1/SHA256SUMS") || return
-    [[ ${here%% *} == "${there%% *}" ]] || return 3
+    there=$(on_host "sha256sum $INCOMING/$1/SHA256SUMS") || code=$?
+    # 1: it is not there
+    if [[ $code -gt 1 ]]; then return "$code"; fi
+    [[ ${here%% *} == "${there%% *}" ]] || return 10
 }
 check_bundles() {
     local n fqdn hosts=() stale=() silent=() absent=() broken=()
@@ -89,9 +91,9 @@ check_bundles() {
     say "asking ${#hosts[@]} hosts whether they have their bundles"
     on_each same_bundle "${hosts[@]}"
     for fqdn in "${hosts[@]}"; do
-        case $(code_of "$fqdn") in 0) ;; 255) silent+=("$fqdn") ;; 9 | '') broken+=("$fqdn") ;; *) stale+=("$fqdn") ;; esac
+        case $(code_of "$fqdn") in 0) ;; 10) stale+=("$fqdn") ;; 255) silent+=("$fqdn") ;; *) broken+=("$fqdn") ;; esac
     done
-    if [[ ${#broken[@]} -gt 0 ]]; then finish 1 "cannot read the tarballs of $(joined "${broken[@]}") in $FROM. Nothing was done"; fi
+    if [[ ${#broken[@]} -gt 0 ]]; then finish 1 "cannot tell whether these have the bundle that is in $FROM: $(joined "${broken[@]}"). Nothing was done"; fi
     if [[ ${#silent[@]} -gt 0 ]]; then finish 6 "not reached by ssh: $(joined "${silent[@]}"). Nothing was done"; fi
     if [[ ${#stale[@]} -gt 0 ]]; then finish 6 "these have not got the bundle that is here: $(joined "${stale[@]}"). Run $HERE/distribute.sh; nothing was done"; fi
 }
@@ -310,7 +312,7 @@ show_steps() {
 }
 
 main() {
-    local n
+    local n code
     while [[ $# -gt 0 ]]; do
         case $1 in
             --from) [[ -d ${2-} ]] || finish 64 "--from needs a folder"
@@ -348,7 +350,9 @@ main() {
     check_tools
     exec 8<"$FILE"
     # what a killed one was just asking may hold it for some seconds
-    flock -w 12 8 || finish 6 "another rollout.sh is at work with $FILE"
+    code=0
+    flock -w 12 8 || code=$?
+    case $code in 0) ;; 1) finish 6 "another rollout.sh is at work with $FILE" ;; *) finish 1 "flock ended with $code" ;; esac
     LOG=$FILE.log
     for ((n = DONE + 1; n <= COUNT; n++)); do
         if [[ -n ${SCARCE[n]-} ]] && ! member_of "$n" "${CONFIRMED[@]}"; then
