@@ -5,12 +5,19 @@ MANIFESTS=/etc/kubernetes/manifests
 PODS='kube-apiserver kube-controller-manager kube-scheduler'
 # What kubelet does: a pod is a process of its name, new whenever its manifest is another.
 pods_of_manifests() {
-    local name sum
+    local name sum has
     set +e
-    while /bin/sleep 0.05; do
+    # it looks for as long as the case takes: no forks
+    mkfifo "$BOX/pods/tick"
+    exec 8<>"$BOX/pods/tick"
+    while :; do
+        read -r -t 0.05 -u 8
         for name in $PODS; do
-            sum=$(cat "$MANIFESTS/$name.yaml" 2>/dev/null || echo none)
-            if [[ $sum == "$(cat "$BOX/pods/$name.has" 2>/dev/null)" ]]; then continue; fi
+            sum=none has=''
+            if [[ -f $MANIFESTS/$name.yaml ]]; then { IFS= read -r -d '' sum <"$MANIFESTS/$name.yaml"; } 2>/dev/null; fi
+            if [[ -f $BOX/pods/$name.has ]]; then IFS= read -r -d '' has <"$BOX/pods/$name.has"; fi
+            sum=${sum%$'\n'}
+            if [[ $sum == "${has%$'\n'}" ]]; then continue; fi
             if [[ -f $BOX/pods/$name.pid ]]; then
                 kill -9 "$(<"$BOX/pods/$name.pid")" 2>/dev/null
                 wait "$(<"$BOX/pods/$name.pid")" 2>/dev/null
