@@ -104,20 +104,17 @@ STUB
     chmod 0755 /usr/local/sbin/{openssl,kubectl,etcdctl,sleep}
     {
         printf '# khagen-rollout\tv1\n# cluster\tk8s-cluster1\n# clusterId\tf4bb\n# etcd\tk8setcd1.isociel.com,k8setcd2.isociel.com,k8setcd3.isociel.com\n'
-        printf '1\tinstall\tk8setcd1.isociel.com\tetcd,verify\tetcd,verify\tone\n'
+        printf '1\tinstall\tk8setcd1.isociel.com\tetcd\tverify\tone\n'
         printf '2\treconfigure:control-plane\tk8smaster1.isociel.com\tapi\tapiserver\ttwo\n'
-        printf '3\tinstall\tk8svrrp1.isociel.com\tvip\tvip\tthree\n'
-        printf '4\tdrain\tk8sworker1.isociel.com\tnode\t-\tfour\n'
-        printf '5\tup\tk8sworker1.isociel.com\t-\t-\tfive\n'
-        printf '6\tuncordon\tk8sworker1.isociel.com\t-\tnode\tsix\n'
-        printf '7\tmember-remove\tk8setcd1.isociel.com\tetcd\t-\tseven\n'
-        printf '8\tlabel\t-\t-\t-\teight\n'
+        printf '3\tdrain\tk8sworker1.isociel.com\tnode,vip\t-\tthree\n'
+        printf '4\tmember-remove\tk8setcd1.isociel.com\t-\t-\tfour\n'
+        printf '5\tlabel\t-\t-\t-\tfive\n'
     } >"$BOX/plan"
 }
 # Run again, it comes to its end.
 rolled_out() {
     code 0 "$OP/rollout.sh" "$BOX/plan" --wait 3
-    [[ $(tail -n 1 "$BOX/plan.progress" | cut -f 1,2) == $'8\tdone' ]] || die "${FAILED_AT-}: $(<"$BOX/plan.progress")"
+    [[ $(tail -n 1 "$BOX/plan.progress" | cut -f 1,2) == $'5\tdone' ]] || die "${FAILED_AT-}: $(<"$BOX/plan.progress")"
     rm -f "$BOX/plan.progress" "$BOX/plan.log"
     printf 'k8setcd1.isociel.com\nk8setcd2.isociel.com\nk8setcd3.isociel.com\n' >"$BOX/members"
     same_fleet
