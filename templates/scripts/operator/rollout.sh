@@ -102,11 +102,16 @@ check_bundles() {
 
 # on_each FUNCTION HOST...: for each host, several at once; stops beginning others when one fails.
 on_each() {
-    local function=$1 fqdn
+    local function=$1 fqdn running=()
     shift
-    rm -f -- "$WORK"/code.* "$WORK"/out.* "$WORK"/at.* "$WORK"/failed
+    # also where a gate asks: there nothing ends by itself
+    rm -f -- "$WORK"/code.* "$WORK"/out.* "$WORK"/at.* "$WORK"/failed || finish 1
     for fqdn in "$@"; do
-        while [[ $(jobs -r -p | wc -l) -ge $AT_ONCE ]]; do wait -n || :; done
+        while :; do
+            read -r -d '' -a running <<<"$(jobs -r -p)" || :
+            if [[ ${#running[@]} -lt $AT_ONCE ]]; then break; fi
+            wait -n || :
+        done
         if [[ -e $WORK/failed ]]; then break; fi
         one_host "$function" "$fqdn" 8<&- &
     done
@@ -284,11 +289,13 @@ check_codes() {
     if [[ -z $bad ]]; then return 0; fi
     if [[ ${#waiting[@]} -gt 0 ]]; then say "not begun: $(joined "${waiting[@]}")"; fi
     if [[ -f $WORK/at.$bad ]]; then script=$(<"$WORK/at.$bad"); fi
+    if [[ $STEP_ACTION == label ]]; then script=label; fi
     case $first:$script in
+        6:label) finish 6 "step $1: $STEP_ACTION was refused (see above). Nothing after it is touched; cure it and run this again" ;;
+        *:label) finish 1 "step $1: $STEP_ACTION failed (code $first; see above). Nothing after it is touched; cure it and run this again" ;;
         255:?*) finish 1 "step $1: ssh to $bad did not get through, or broke off. Nothing after it is touched; run this again" ;;
         [456]:?*) finish "$first" "step $1: $script on $bad ended with $first; its reason is above and in /var/log/khagen/${script%.sh}.log there. Nothing after it is touched; cure it and run this again" ;;
         *:?*) finish 1 "step $1: $script on $bad ended with $first; its reason is above and in /var/log/khagen/${script%.sh}.log there. Nothing after it is touched; cure it and run this again" ;;
-        6:) finish 6 "step $1: $STEP_ACTION was refused (see above). Nothing after it is touched; cure it and run this again" ;;
         *) finish 1 "step $1: $STEP_ACTION for $bad failed (code $first; see above). Nothing after it is touched; cure it and run this again" ;;
     esac
 }

@@ -8,6 +8,7 @@ excused() {
         'systemctl is-enabled '*=0) grep -F -x -e "${1##* }" "$BOX/absent" >/dev/null ;;
         'getent '*=2=[16]) ;;                                   # getent's own word for a name that does not resolve
         'ssh '*=4=4 | 'ssh '*=5=5 | 'ssh '*=6=6) ;;             # what ssh ends with is what the host's own script ended with
+        'ssh '*verify.sh*=0) ;;                                 # a gate is asked again until it holds
         'hostname -f'*=0) ;;                                    # asked again without -f
         *) return 1 ;;
     esac
