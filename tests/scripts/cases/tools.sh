@@ -17,7 +17,8 @@ excused() {
 # tools SCRIPT...: each command that the script runs on a good day, made to fail with 2 to 6. What a failing command means for the
 # host is the script's to say with 1, never with a code that stands for something else. Each call fails in a run of its own (the
 # five codes take turns), and each command in all of its calls in another. Calls that differ by the paths they are given only
-# are taken for one, the first of them. KHAGEN_FAULTS=all: every single call, each with every code.
+# are taken for one, the first of them; MATCHING leaves out those that another case has. KHAGEN_FAULTS=all: every single call,
+# each with every code.
 # AFTER sees to it that nothing is half done, and brings the host back to where the script starts.
 tools() {
     local line call at=0 made=0 codes all=0 calls=() names=() WRONG=''
@@ -28,7 +29,8 @@ tools() {
     rm -f "$BOX"/seen/*
     "$AFTER"
     all=$(wc -l <"$BOX/notes")
-    mapfile -t calls < <(sort -k 1,1 -k 2n "$BOX/notes" | awk -v all="${KHAGEN_FAULTS-}" '{
+    mapfile -t calls < <(sort -k 1,1 -k 2n "$BOX/notes" | awk -v all="${KHAGEN_FAULTS-}" -v matching="${MATCHING:-.}" '{
+        if (all != "all" && $0 !~ matching) next
         kind = $1
         for (i = 3; i <= NF; i++) if ($i !~ /\// && $i !~ /[0-9]$/) kind = kind " " $i
         sub(/:$/, "", $2)
