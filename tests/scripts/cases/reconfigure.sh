@@ -34,7 +34,7 @@ pods_of_manifests() {
 pods_settle() {
     local name end=$((SECONDS + 60))
     for name in $PODS; do
-        until [[ $(cat "$BOX/pods/$name.has" 2>/dev/null) == "$(cat "$MANIFESTS/$name.yaml")" ]]; do [[ $SECONDS -lt $end ]] || die "no $name"; /bin/sleep 0.05; done
+        until [[ $(cat "$BOX/pods/$name.has" 2>/dev/null) == "$(cat "$MANIFESTS/$name.yaml" 2>/dev/null || echo none)" ]]; do [[ $SECONDS -lt $end ]] || die "no $name"; /bin/sleep 0.05; done
     done
 }
 node_of_stand_ins() {
