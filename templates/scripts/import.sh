@@ -18,6 +18,8 @@ ME=import.sh
 FINISHED=''
 NEW=''
 TAB=$(printf '\t')
+NEWLINE='
+'
 
 say() { printf '%s: %s\n' "$ME" "$*" >&2; }
 # finish CODE [REASON]: the only way out.
@@ -43,18 +45,24 @@ HERE=$(cd -- "$HERE/" && pwd -P)
 LIST=$HERE/FILES.txt
 MARK=.khagen-import
 
-# digest FILE: sets DIGEST; empty where the file cannot be read to its end.
+# digest FILE: sets DIGEST; empty where the file cannot be read to its end, which sha256sum says with 1.
 digest() {
-    DIGEST=$(sha256sum <"$1" 2>/dev/null) || DIGEST=''
+    code=0
+    DIGEST=$(sha256sum <"$1" 2>/dev/null) || code=$?
+    if [ "$code" -gt 1 ]; then finish 1 "sha256sum ended with $code"; fi
+    if [ "$code" -eq 1 ]; then DIGEST=''; fi
     DIGEST=${DIGEST%% *}
 }
 
 check_list() {
     if [ ! -f "$LIST" ]; then finish 6 "there is no FILES.txt beside this script: the export was not finished, run khagen export again"; fi
-    first=$(head -n 1 "$LIST") || finish 4 "FILES.txt cannot be read"
+    code=0
+    text=$(cat -- "$LIST") || code=$?
+    case $code in 0) ;; 1) finish 4 "FILES.txt cannot be read" ;; *) finish 1 "cat ended with $code" ;; esac
+    first=${text%%"$NEWLINE"*}
     if [ "$first" != "# khagen-export${TAB}v1" ]; then finish 4 "FILES.txt is damaged, or no list that this script knows"; fi
-    last=$(tail -n 1 "$LIST")
-    sum=$(sed '$d' "$LIST" | sha256sum) || finish 1 "sha256sum failed"
+    last=${text##*"$NEWLINE"}
+    sum=$(printf '%s\n' "${text%"$NEWLINE"*}" | sha256sum) || finish 1 "sha256sum failed"
     if [ "$last" != "end${TAB}${sum%% *}" ]; then finish 4 "FILES.txt is damaged: export anew"; fi
 }
 
@@ -72,7 +80,8 @@ wanted() {
 
 check_room() {
     need=$(awk -F "$TAB" '$1 == "part" { sum += $2 } END { printf "%d\n", sum / 1024 + 1024 }' "$LIST")
-    free=$(df -P -k "$1" | awk 'NR == 2 { print $4 }')
+    free=$(df -P -k "$1")
+    free=$(printf '%s\n' "$free" | awk 'NR == 2 { print $4 }')
     if [ "$free" -lt "$need" ]; then finish 6 "the file system of $1 has $free KiB free; this needs $need KiB"; fi
 }
 
@@ -153,7 +162,7 @@ main() {
     target=${parent%/}/${target##*/}
     if [ -L "$target" ] || { [ -e "$target" ] && [ ! -d "$target" ]; }; then finish 6 "$target is there and no folder"; fi
     if [ -d "$target" ] && [ ! -f "$target/$MARK" ]; then
-        held=$(find "$target" -mindepth 1 2>/dev/null | head -n 1)
+        held=$(ls -A -- "$target") || finish 1 "cannot look into $target"
         if [ -n "$held" ]; then finish 6 "$target holds something that is no import: name another folder"; fi
     fi
     check_list

@@ -28,21 +28,6 @@ is_ours() {
     [[ $'\n'$own$'\n' == *$'\n'"$1"$'\n'* ]]
 }
 
-# https_get HOST PORT PATH [OPENSSL-OPTION...]: the whole answer, or nothing.
-https_get() {
-    local host=$1
-    if [[ $host == *:* ]]; then host="[$host]"; fi
-    printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$3" "$host" |
-        timeout 10 openssl s_client -quiet -connect "$host:$2" "${@:4}" 2>/dev/null || :
-}
-# https_post HOST PORT PATH BODY [OPENSSL-OPTION...]
-https_post() {
-    local host=$1
-    if [[ $host == *:* ]]; then host="[$host]"; fi
-    printf 'POST %s HTTP/1.0\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
-        "$3" "$host" "${#4}" "$4" | timeout 10 openssl s_client -quiet -connect "$host:$2" "${@:5}" 2>/dev/null || :
-}
-
 # ask HOST PORT PATH [OPENSSL-OPTION...], ask_post HOST PORT PATH BODY [...]: sets ANSWER, to nothing if there is none. What
 # openssl cannot do (1) and what takes too long (124) are no answer; any other end of it is an error.
 ask() {

@@ -118,7 +118,7 @@ same_version() {
     fi
 }
 tag() { printf '%s' "${1##*:}"; }
-image_in() { sed -n 's/^ *image: *"\{0,1\}\([^" ]*\)"\{0,1\}$/\1/p' -- "$1" | head -n 1; }
+image_in() { sed -n '/^ *image: /{s/^ *image: *"\{0,1\}\([^" ]*\)"\{0,1\}$/\1/p;q;}' -- "$1"; }
 need_api() {
     serves kube-apiserver || finish 6 "the API server of this host is not ready: this procedure goes through it"
     local code=0

@@ -1,6 +1,6 @@
 # ---- upgrade: this node goes to the bundle's version of Kubernetes ----
 # Whether a node is done is asked of the cluster and of the node; this says that an earlier run was not, and what it did.
-begun() { cat -- "$KEPT/upgrade.begun" 2>/dev/null || :; }
+begun() { if [[ -f $KEPT/upgrade.begun ]]; then printf '%s' "$(<"$KEPT/upgrade.begun")"; fi; }
 
 # api_says PATH: asks the API at its endpoint as this node's kubelet does (workers have no kubectl); sets ANSWER.
 api_says() {
@@ -14,26 +14,39 @@ api_says() {
 # uploaded_version: sets UPLOADED, the version that the cluster's own copy of kubeadm's configuration names.
 uploaded_version() {
     api_says /api/v1/namespaces/kube-system/configmaps/kubeadm-config
-    UPLOADED=$(sed -n 's/.*\\nkubernetesVersion: *\(v[0-9.]*\).*/\1/p' <<<"$ANSWER" | head -n 1)
+    UPLOADED=''
+    if [[ $ANSWER =~ \\nkubernetesVersion:\ *(v[0-9.]+) ]]; then UPLOADED=${BASH_REMATCH[1]}; fi
 }
 # node_runs: sets RUNS, the kubelet that the cluster knows of this node, and READY.
 node_runs() {
     api_says "/api/v1/nodes/$(field nodeName)"
-    RUNS=$(sed -n 's/.*"kubeletVersion": *"\([^"]*\)".*/\1/p' <<<"$ANSWER" | head -n 1)
-    READY=''
-    if tr -d ' \n' <<<"$ANSWER" | grep -e '"type":"Ready","status":"True"' >/dev/null; then READY=yes; fi
+    RUNS='' READY=''
+    if [[ $ANSWER =~ \"kubeletVersion\":\ *\"([^\"]*)\" ]]; then RUNS=${BASH_REMATCH[1]}; fi
+    if [[ ${ANSWER//[$' \n']/} == *'"type":"Ready","status":"True"'* ]]; then READY=yes; fi
 }
 node_is_up() { node_runs; [[ $RUNS == "$1" && -n $READY ]]; }
 
 # newer A B: is version A newer than B?
-newer() { [[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort -V | tail -n 1) == "$1" ]]; }
+newer() {
+    local n one other
+    IFS=. read -r -a one <<<"${1#v}"
+    IFS=. read -r -a other <<<"${2#v}"
+    for n in 0 1 2; do
+        if [[ ${one[n]:-0} -ne ${other[n]:-0} ]]; then [[ ${one[n]:-0} -gt ${other[n]:-0} ]]; return; fi
+    done
+    return 1
+}
 minor() { local rest=${1#*.}; printf '%s' "${rest%%.*}"; }
 
 need_programs() {
-    local has wrong=()
-    has=$("$(tool kubeadm)" version -o short 2>/dev/null) || has=missing
+    local has program wrong=()
+    program=$(tool kubeadm)
+    has=missing
+    if command -v "$program" >/dev/null; then has=$("$program" version -o short 2>/dev/null) || finish 1 "$program does not say its version"; fi
     if [[ $has != "$1" ]]; then wrong+=("kubeadm is $has"); fi
-    has=$("$(tool kubelet)" --version 2>/dev/null) || has=missing
+    program=$(tool kubelet)
+    has=missing
+    if command -v "$program" >/dev/null; then has=$("$program" --version 2>/dev/null) || finish 1 "$program does not say its version"; fi
     if [[ ${has#Kubernetes } != "$1" ]]; then wrong+=("kubelet is ${has#Kubernetes }"); fi
     if [[ ${#wrong[@]} -eq 0 ]]; then return 0; fi
     has=${wrong[*]}
@@ -51,7 +64,8 @@ need_skew() {
     if has roles control-plane; then return 0; fi
     if [[ $UPLOADED != "$1" ]]; then finish 6 "the cluster is still $UPLOADED, the bundle is for $1: run 'reconfigure.sh upgrade' on each control plane first"; fi
     api_says /version
-    behind=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$ANSWER" | head -n 1)
+    behind=''
+    if [[ $ANSWER =~ \"gitVersion\":\ *\"([^\"]*)\" ]]; then behind=${BASH_REMATCH[1]}; fi
     if [[ $behind != "$1" ]]; then finish 6 "an API server behind $(field endpoint) is still ${behind:-silent}: run 'reconfigure.sh upgrade' on each control plane first"; fi
 }
 # A kubeadm that was killed between two renames leaves a manifest out; it is put back, and kubeadm begins anew.
@@ -67,10 +81,11 @@ complete_manifests() {
     done
 }
 old_components() {
-    local name
+    local name has
     for name in $COMPONENTS; do
         [[ -f $MANIFESTS/$name.yaml ]] || finish 6 "$MANIFESTS/$name.yaml is missing: has up.sh ended?"
-        if [[ $(tag "$(image_in "$MANIFESTS/$name.yaml")") != "$1" ]]; then printf '%s\n' "$name"; fi
+        has=$(image_in "$MANIFESTS/$name.yaml")
+        if [[ ${has##*:} != "$1" ]]; then printf '%s\n' "$name"; fi
     done
 }
 

@@ -77,7 +77,7 @@ everything() {
     while read -r program; do
         name=${program##*/}
         if [[ ! -x $program ]]; then continue; fi
-        case $program in */bash | */dash | */sh | */busybox | "$BOX"/real/* | "$1") continue ;; esac
+        case $program in */bash | */dash | */sh | */busybox | "$BOX"/real/* | "$BOX"/built/* | /var/lib/* | "$1") continue ;; esac
         if [[ $(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin command -v "$name") -ef $program ]]; then program=$name; fi
         stand_in "$program"
     # one that is interrupted by another's is not finished in its line
@@ -106,6 +106,21 @@ struck() {
     esac
     STRUCK=''
     if [[ -f $BOX/struck ]]; then STRUCK=$(<"$BOX/struck"); fi
+}
+
+# killed SCRIPT ARGUMENT...: kill -9 after each of its changes; AFTER then ends the job and brings the host back to the start.
+killed() {
+    local n
+    for ((n = 1; ; n++)); do
+        struck kill "$n" "$@"
+        if [[ -z $STRUCK ]]; then break; fi
+        FAILED_AT="killed after change $n, $STRUCK"
+        [[ $CODE == 137 ]] || { cat "$BOX/err"; die "$FAILED_AT: ended with $CODE"; }
+        "$AFTER"
+    done
+    [[ $CODE == 0 && $n -gt ${LEAST:-8} ]] || { cat "$BOX/err"; die "$*: $CODE after $n changes"; }
+    "$AFTER"
+    printf 'FIGURE %s: kill after every change of %s\n' "${*##*/}" "$((n - 1))"
 }
 
 # shape: what the host is: bytes, modes, owners, links, and what its units do. Not khagen's own state, nor data that

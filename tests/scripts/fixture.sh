@@ -39,7 +39,11 @@ echo "\$*" >>"$BOX/calls"
 args=()
 for a in "\$@"; do case \$a in --no-block|--now|--value) ;; -p) ;; *) args+=("\$a") ;; esac; done
 verb=\${args[0]}; unit=\${args[-1]}
-loaded() { if compgen -G "\$U/\$unit.*" >/dev/null || [[ -f /etc/systemd/system/\$unit ]]; then echo loaded; else echo not-found; echo "\$unit" >>$BOX/absent; fi; }
+# it is asked a hundred times by one install: no forks
+loaded() {
+    LOADED=not-found
+    if [[ -f /etc/systemd/system/\$unit ]] || compgen -G "\$U/\$unit.*" >/dev/null; then LOADED=loaded; else echo "\$unit" >>$BOX/absent; fi
+}
 if [[ -f $BOX/fail && "\$*" == *\$(<"$BOX/fail")* ]]; then exit \${FAIL_CODE:-1}; fi
 if [[ -f $BOX/kill && "\$*" == *\$(<"$BOX/kill")* ]]; then rm "$BOX/kill"; kill -9 \$PPID; exit 0; fi
 if [[ \$unit == etcd.service && -d $BOX/etcd-real ]]; then
@@ -51,22 +55,24 @@ if [[ \$unit == etcd.service && -d $BOX/etcd-real ]]; then
         start) if ! alive; then : >$BOX/etcd-real/log; (set -a; . /etc/etcd/etcd.env; exec setsid "$ETCD_BIN/etcd" >>$BOX/etcd-real/log 2>&1 9>&- </dev/null) & echo \$! >$BOX/etcd-real/pid; fi; exit 0 ;;
         stop) if alive; then kill "\$(cat $BOX/etcd-real/pid)"; while alive; do sleep 0.1; done; fi; exit 0 ;;
         is-active) echo \$active; [[ \$active == active ]]; exit ;;
-        show) case "\$*" in *LoadState*) loaded ;; *SubState*) echo \$sub ;; *ActiveState*) echo \$active ;; *Type*) echo notify ;; esac; exit 0 ;;
+        show) case "\$*" in *LoadState*) loaded; echo \$LOADED ;; *SubState*) echo \$sub ;; *ActiveState*) echo \$active ;; *Type*) echo notify ;; esac; exit 0 ;;
     esac
 fi
-get() { cat "\$U/\$unit.\$1" 2>/dev/null || echo "\$2"; }
+get() { GOT=''; if [[ -f \$U/\$unit.\$1 ]]; then read -r GOT <"\$U/\$unit.\$1"; fi; GOT=\${GOT:-\$2}; }
 case \$verb in
-    is-enabled) if [[ \$(loaded) == loaded ]]; then get enabled disabled; fi; [[ \$(get enabled disabled) == enabled ]] ;;
-    is-active) get active inactive; [[ \$(get active inactive) == active ]] ;;
+    is-enabled) loaded; get enabled disabled; if [[ \$LOADED == loaded ]]; then echo \$GOT; fi; [[ \$GOT == enabled ]] ;;
+    is-active) get active inactive; echo \$GOT; [[ \$GOT == active ]] ;;
     enable) echo enabled >"\$U/\$unit.enabled" ;;
     disable) rm -f "\$U/\$unit.enabled"; if [[ "\$*" == *--now* ]]; then rm -f "\$U/\$unit.active"; fi ;;
-    start|restart) cat "$BOX/start.\$unit" 2>/dev/null >"\$U/\$unit.active" || echo active >"\$U/\$unit.active" ;;
+    start|restart) GOT=active; if [[ -f $BOX/start.\$unit ]]; then read -r GOT <"$BOX/start.\$unit"; fi; echo \$GOT >"\$U/\$unit.active" ;;
     stop) rm -f "\$U/\$unit.active" ;;
     show) case "\$*" in
-        *LoadState*) loaded ;;
-        *ActiveState*) get active inactive ;;
-        *SubState*) case \$(get active inactive) in active) echo running ;; activating) cat "$BOX/sub.\$unit" 2>/dev/null || echo start ;; *) echo dead ;; esac ;;
-        *Type*) get type simple ;;
+        *LoadState*) loaded; echo \$LOADED ;;
+        # one that takes its time to stop
+        *ActiveState*) n=0; if [[ -f $BOX/stops.\$unit ]]; then read -r n <"$BOX/stops.\$unit"; fi
+            if [[ \$n -gt 0 ]]; then echo \$((n - 1)) >"$BOX/stops.\$unit"; echo deactivating; else get active inactive; echo \$GOT; fi ;;
+        *SubState*) get active inactive; case \$GOT in active) echo running ;; activating) cat "$BOX/sub.\$unit" 2>/dev/null || echo start ;; *) echo dead ;; esac ;;
+        *Type*) get type simple; echo \$GOT ;;
         *Result*) echo success ;;
       esac ;;
 esac

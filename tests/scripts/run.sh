@@ -57,7 +57,7 @@ if [[ ${1-} != --inside ]]; then
         fi
         started+=("$name")
         while [[ $(jobs -r -p | wc -l) -ge 6 ]]; do wait -n || :; done
-        (unshare --mount --uts --net --pid --fork --mount-proc "$SELF" --inside "$WORK" "$name" >"$WORK/log.$name" 2>&1 && echo 0 >"$WORK/code.$name") &
+        (unshare --mount --uts --net --pid --fork --kill-child --mount-proc "$SELF" --inside "$WORK" "$name" >"$WORK/log.$name" 2>&1 && echo 0 >"$WORK/code.$name") &
     done
     wait
     for name in "${started[@]}"; do
@@ -100,6 +100,8 @@ prepare_host
 set -x
 "case_$3"
 set +x
+times >"$BOX/times"
+awk -v name="$3" -v wall="$SECONDS" '{ for (i = 1; i <= 2; i++) { split($i, t, "m"); cpu += 60 * t[1] + t[2] } } END { printf "FIGURE %s: %d s, %.1f s of them at work\n", name, wall, cpu }' "$BOX/times"
 rm "$BOX/executed/busybox"
 # only what a passed case has run
 find "$BOX/executed" -type f -exec cat {} + >"$WORK/ran/$3"

@@ -35,20 +35,21 @@ step() {
 
 # phase TITLE ROLE KUBEADM: up.sh for that role on the hosts that have it.
 phase() {
-    local address user port roles kubeadm
+    local entry address user port roles kubeadm
     if [[ -n $DRY ]]; then result "# $1"; else say "---- $1"; fi
-    while IFS=$'\t' read -r -u 3 FQDN address user port roles kubeadm _; do
+    for entry in "${FLEET[@]}"; do
+        IFS=$'\t' read -r FQDN address user port roles kubeadm _ <<<"$entry"
         if ! role_of "$roles" "$2"; then continue; fi
         if [[ $3 != any && $3 != "$kubeadm" ]]; then continue; fi
         # a control plane that also works is handled as a control plane
         if [[ $2 == worker ]] && role_of "$roles" control-plane; then continue; fi
         ssh_words "$address" "$user" "$port"
         step "up.sh for $2" "$INCOMING/$FQDN/up.sh --role $2 --wait $WAIT"
-    done 3< <(chosen)
+    done
 }
 
 main() {
-    local address user port
+    local entry address user port
     while [[ $# -gt 0 ]]; do
         case $1 in
             --host) [[ -n ${2-} ]] || finish 64 "--host needs a name"
@@ -61,12 +62,13 @@ main() {
         esac
         shift
     done
-    check_only
+    read_hosts
     if [[ -n $DRY ]]; then result "# 1 install"; else say "---- 1 install"; fi
-    while IFS=$'\t' read -r -u 3 FQDN address user port _; do
+    for entry in "${FLEET[@]}"; do
+        IFS=$'\t' read -r FQDN address user port _ <<<"$entry"
         ssh_words "$address" "$user" "$port"
         step install.sh "$INCOMING/$FQDN/install.sh"
-    done 3< <(chosen)
+    done
     phase '2 etcd' etcd any
     phase '3 balancers' load-balancer any
     phase '4 the first control plane' control-plane init

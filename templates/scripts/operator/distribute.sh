@@ -39,24 +39,18 @@ check_packages() {
         [[ ${sum%% *} == "$sha" ]] || finish 4 "$PACKAGES/$file is not the one that packages.tsv names"
     done <"$HERE/packages.tsv"
 }
-is_chosen() {
-    local wanted
-    if [[ ${#ONLY[@]} -eq 0 ]]; then return 0; fi
-    for wanted in "${ONLY[@]}"; do
-        if [[ $1 == "$wanted" || ${1%%.*} == "$wanted" ]]; then return 0; fi
-    done
-    return 1
-}
 # send_packages FQDN: what the host lacks, in one stream; what it needs no more goes. Each file has its place under its own
 # name only once it is whole.
 send_packages() {
-    local fqdn=$1 sums='' have file script rest=()
+    local fqdn=$1 sums='' have file sha owner names='' script rest=()
     if [[ -z $PACKAGES ]]; then return 0; fi
-    sums=$(awk -F '\t' -v fqdn="$fqdn" '$1 == fqdn { print $2 "  " $4 }' "$HERE/packages.tsv")
+    while IFS=$'\t' read -r owner sha _ file; do
+        if [[ $owner == "$fqdn" ]]; then sums+=${sums:+$'\n'}"$sha  $file" names+="$file "; fi
+    done <"$HERE/packages.tsv"
     if [[ -z $sums ]]; then return 0; fi
     script="set -eu; umask 077; mkdir -p $INCOMING/packages; cd $INCOMING/packages; rm -rf .new; cat >.wanted; for f in *; do if test -e \"\$f\" && ! grep -q -F -e \"  \$f\" .wanted; then rm -f -- \"\$f\"; fi; done; LC_ALL=C sha256sum -c .wanted 2>/dev/null | sed -n \"s/: OK\$//p\"; rm -f .wanted"
     if [[ -n $DRY ]]; then
-        result "# to $fqdn, into $INCOMING/packages, what it has not: $(cut -c 67- <<<"$sums" | tr '\n' ' ')"
+        result "# to $fqdn, into $INCOMING/packages, what it has not: $names"
         return 0
     fi
     have=$("${SSH[@]}" "${SUDO}sh -c '$script'" <<<"$sums") || return 1
@@ -71,14 +65,16 @@ send_packages() {
 
 # The digests lie beside the folder of the bundles, in khagen's output, or with them.
 check_tarball() {
-    local tarball=$FROM/$1.tar.gz sums sum
+    local tarball=$FROM/$1.tar.gz sums sum line path
     [[ -f $tarball ]] || finish 6 "$tarball is missing (say --from DIR)"
     for sums in "$FROM/SHA256SUMS" "$FROM/../SHA256SUMS"; do
         if [[ ! -f $sums ]]; then continue; fi
         sum=$(sha256sum -- "$tarball")
-        awk -v sum="${sum%% *}" -v name="$1.tar.gz" '{ path = $2; sub(/^\*/, "", path); sub(/.*\//, "", path) } path == name && $1 == sum { found = 1 } END { exit !found }' "$sums" ||
-            finish 4 "$tarball is not the one that $sums names"
-        return 0
+        while read -r line path || [[ -n $line ]]; do
+            path=${path#\*}
+            if [[ ${path##*/} == "$1.tar.gz" && $line == "${sum%% *}" ]]; then return 0; fi
+        done <"$sums"
+        finish 4 "$tarball is not the one that $sums names"
     done
     say "no SHA256SUMS near $tarball: its files are checked on the host, by install.sh"
 }
@@ -106,7 +102,7 @@ send() {
 }
 
 main() {
-    local fqdn address user port failed=0 running=0
+    local entry fqdn address user port failed=0 running=0
     while [[ $# -gt 0 ]]; do
         case $1 in
             --from) [[ -d ${2-} ]] || finish 64 "--from needs a folder"
@@ -119,13 +115,15 @@ main() {
         esac
         shift
     done
-    check_only
-    while IFS=$'\t' read -r fqdn _; do
+    read_hosts
+    for entry in "${FLEET[@]}"; do
+        fqdn=${entry%%$'\t'*}
         plain "$fqdn" || finish 1 "hosts.tsv: '$fqdn' is no host name"
         check_tarball "$fqdn"
-    done < <(chosen)
+    done
     check_packages
-    while IFS=$'\t' read -r fqdn address user port _; do
+    for entry in "${FLEET[@]}"; do
+        IFS=$'\t' read -r fqdn address user port _ <<<"$entry"
         if [[ -n $DRY ]]; then send "$fqdn" "$address" "$user" "$port"; continue; fi
         if [[ $running -ge 4 ]]; then
             wait -n || failed=$((failed + 1))
@@ -133,7 +131,7 @@ main() {
         fi
         send "$fqdn" "$address" "$user" "$port" &
         running=$((running + 1))
-    done < <(chosen)
+    done
     while [[ $running -gt 0 ]]; do
         wait -n || failed=$((failed + 1))
         running=$((running - 1))

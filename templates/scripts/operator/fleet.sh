@@ -5,27 +5,33 @@ LEAVING=''  # "yes": those of retired.tsv, which is of the same kind, belong to 
 DRY=''
 ONLY=()     # --host: short names or FQDNs
 
-# chosen: the lines of hosts.tsv that --host selects (all without it).
-chosen() {
-    local fqdn rest wanted
-    while IFS=$'\t' read -r fqdn rest; do
-        if [[ -z $fqdn || $fqdn == '#'* || $fqdn == fqdn ]]; then continue; fi
-        if [[ ${#ONLY[@]} -eq 0 ]]; then printf '%s\t%s\n' "$fqdn" "$rest"; continue; fi
-        for wanted in "${ONLY[@]}"; do
-            if [[ $wanted == "$fqdn" || $wanted == "${fqdn%%.*}" ]]; then printf '%s\t%s\n' "$fqdn" "$rest"; fi
+FLEET=()    # the lines of hosts.tsv that --host selects (all without it)
+
+# read_hosts: sets FLEET. No other program reads them: a list that is cut short would pass for a smaller cluster.
+read_hosts() {
+    local file line fqdn wanted files=("$HOSTS") all=()
+    local -A met=()
+    if [[ -n $LEAVING && -f $HERE/retired.tsv ]]; then files+=("$HERE/retired.tsv"); fi
+    FLEET=()
+    for file in "${files[@]}"; do
+        [[ -r $file ]] || finish 1 "$file is missing, or cannot be read"
+        mapfile -t all <"$file"
+        for line in "${all[@]}"; do
+            fqdn=${line%%$'\t'*}
+            if [[ -z $fqdn || $fqdn == '#'* || $fqdn == fqdn ]]; then continue; fi
+            met[$fqdn]=yes met[${fqdn%%.*}]=yes
+            if is_chosen "$fqdn"; then FLEET+=("$line"); fi
         done
-    done < <(hosts_and_leaving)
-}
-hosts_and_leaving() {
-    cat -- "$HOSTS"
-    if [[ -n $LEAVING && -f $HERE/retired.tsv ]]; then cat -- "$HERE/retired.tsv"; fi
-}
-check_only() {
-    local wanted
-    for wanted in "${ONLY[@]}"; do
-        awk -F '\t' -v w="$wanted" '{ short = $1; sub(/\..*/, "", short) } $1 == w || short == w { found = 1 } END { exit !found }' <(hosts_and_leaving) ||
-            finish 64 "$wanted is not in hosts.tsv"
     done
+    for wanted in "${ONLY[@]}"; do [[ -n ${met[$wanted]-} ]] || finish 64 "$wanted is not in hosts.tsv"; done
+}
+is_chosen() {
+    local wanted
+    if [[ ${#ONLY[@]} -eq 0 ]]; then return 0; fi
+    for wanted in "${ONLY[@]}"; do
+        if [[ $1 == "$wanted" || ${1%%.*} == "$wanted" ]]; then return 0; fi
+    done
+    return 1
 }
 role_of() { [[ ,$1, == *,$2,* ]]; }
 

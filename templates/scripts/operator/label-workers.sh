@@ -11,7 +11,7 @@
 # @include operator/fleet.sh
 
 main() {
-    local fqdn roles node labels missing=0 words more
+    local entry fqdn roles node labels missing=0 words more code
     while [[ $# -gt 0 ]]; do
         case $1 in
             --host) [[ -n ${2-} ]] || finish 64 "--host needs a name"
@@ -22,9 +22,10 @@ main() {
         esac
         shift
     done
-    check_only
+    read_hosts
     command -v kubectl >/dev/null || finish 6 "kubectl is not on this machine"
-    while IFS=$'\t' read -r -u 3 fqdn _ _ _ roles _ node labels; do
+    for entry in "${FLEET[@]}"; do
+        IFS=$'\t' read -r fqdn _ _ _ roles _ node labels <<<"$entry"
         words=()
         if role_of "$roles" worker; then words+=(node-role.kubernetes.io/worker=); fi
         if [[ $labels != - ]]; then
@@ -36,13 +37,17 @@ main() {
             result "kubectl label node $node --overwrite ${words[*]}"
             continue
         fi
-        if ! kubectl --kubeconfig="$HERE/admin.conf" get node "$node" -o name >/dev/null 2>&1; then
+        code=0
+        kubectl --kubeconfig="$HERE/admin.conf" get node "$node" -o name </dev/null >/dev/null 2>&1 || code=$?
+        # 1 is its only answer to what is not there
+        if [[ $code -gt 1 ]]; then finish 1 "kubectl ended with $code"; fi
+        if [[ $code -eq 1 ]]; then
             say "$node is not in the cluster yet ($fqdn: up.sh), or the cluster does not answer"
             missing=$((missing + 1))
             continue
         fi
         kubectl --kubeconfig="$HERE/admin.conf" label node "$node" --overwrite "${words[@]}" </dev/null
-    done 3< <(chosen)
+    done
     if [[ -n $DRY ]]; then finish 2 "dry run: nothing was done"; fi
     if [[ $missing -gt 0 ]]; then finish 6 "$missing nodes are still to be labelled: run this again when they have joined"; fi
     finish 0

@@ -12,21 +12,22 @@
 
 TOKEN_FILE=$HERE/bootstrap-token
 
+TOKEN=''
+EXPIRES=''      # an empty one would be for ever
+
 secret() {
-    local token
-    token=$(tr -d ' \n' <"$TOKEN_FILE")
     cat <<END
 apiVersion: v1
 kind: Secret
 metadata:
-  name: bootstrap-token-${token%%.*}
+  name: bootstrap-token-${TOKEN%%.*}
   namespace: kube-system
 type: bootstrap.kubernetes.io/token
 stringData:
   description: "khagen: joining is open for two hours"
-  token-id: "${token%%.*}"
-  token-secret: "${token#*.}"
-  expiration: "$(date -u -d '+2 hours' +%FT%TZ)"
+  token-id: "${TOKEN%%.*}"
+  token-secret: "${TOKEN#*.}"
+  expiration: "$EXPIRES"
   usage-bootstrap-authentication: "true"
   usage-bootstrap-signing: "true"
   auth-extra-groups: "system:bootstrappers:kubeadm:default-node-token"
@@ -34,7 +35,7 @@ END
 }
 
 main() {
-    local id
+    local id until code=0
     case ${1-} in
         '') ;;
         --dry-run) ;;
@@ -43,19 +44,23 @@ main() {
     esac
     command -v kubectl >/dev/null || finish 6 "kubectl is not on this machine"
     [[ -r $TOKEN_FILE ]] || finish 6 "$TOKEN_FILE is missing: this bundle's mode needs no token, or it is another user's"
-    grep -E -x -q '[a-z0-9]{6}\.[a-z0-9]{16}' "$TOKEN_FILE" || finish 1 "$TOKEN_FILE holds no bootstrap token"
-    id=$(cut -c 1-6 "$TOKEN_FILE")
+    TOKEN=$(<"$TOKEN_FILE")
+    [[ $TOKEN =~ ^[a-z0-9]{6}\.[a-z0-9]{16}$ ]] || finish 1 "$TOKEN_FILE holds no bootstrap token"
+    id=${TOKEN%%.*}
+    EXPIRES=$(date -u -d '+2 hours' +%FT%TZ)
+    until=$(date -u -d "$EXPIRES" '+%F %H:%M UTC')
     if [[ ${1-} == --dry-run ]]; then
         result "create or update secret kube-system/bootstrap-token-$id, for two hours from then"
         finish 2 "dry run: nothing was done"
     fi
     # Apply would keep a copy of the secret in an annotation; replace does not, but needs one to be there.
-    if kubectl --kubeconfig="$HERE/admin.conf" -n kube-system get secret "bootstrap-token-$id" -o name >/dev/null 2>&1; then
-        secret | kubectl --kubeconfig="$HERE/admin.conf" replace -f - >/dev/null
-    else
-        secret | kubectl --kubeconfig="$HERE/admin.conf" create -f - >/dev/null
-    fi
-    finish 0 "joining is open with token $id until $(date -u -d '+2 hours' '+%F %H:%M UTC')"
+    kubectl --kubeconfig="$HERE/admin.conf" -n kube-system get secret "bootstrap-token-$id" -o name >/dev/null 2>&1 || code=$?
+    case $code in
+        0) secret | kubectl --kubeconfig="$HERE/admin.conf" replace -f - >/dev/null ;;
+        1) secret | kubectl --kubeconfig="$HERE/admin.conf" create -f - >/dev/null ;;
+        *) finish 1 "kubectl ended with $code" ;;
+    esac
+    finish 0 "joining is open with token $id until $until"
 }
 
 main "$@"

@@ -57,36 +57,43 @@ check_tools() {
         done
         if [[ -n ${MEMBERS[n]} ]]; then files+=(etcd/ca.crt etcd/operator.crt etcd/operator.key etcd/endpoints); fi
     done
-    for command in $(printf '%s\n' "${wanted[@]}" | sort -u); do
-        command -v "$command" >/dev/null || missing+=("$command")
+    for command in "${wanted[@]}"; do
+        command -v "$command" >/dev/null || member_of "$command" "${missing[@]}" || missing+=("$command")
     done
-    for command in $(printf '%s\n' "${files[@]}" | sort -u); do
-        [[ -r $HERE/$command ]] || missing+=("$HERE/$command")
+    for command in "${files[@]}"; do
+        [[ -r $HERE/$command ]] || member_of "$HERE/$command" "${missing[@]}" || missing+=("$HERE/$command")
     done
     if [[ ${#missing[@]} -gt 0 ]]; then finish 6 "missing on this machine: $(joined "${missing[@]}"). Nothing was done"; fi
 }
 # same_bundle HOST: an old bundle's install.sh would find nothing to do, and nobody would notice.
 same_bundle() {
-    local here there
-    here=$(bundle_file "$1" SHA256SUMS | sha256sum)
-    there=$(on_host "sha256sum $INCOMING/$1/SHA256SUMS") || return
-    [[ ${here%% *} == "${there%% *}" ]] || return 3
+    local here there code=0
+    here=$(tar -xzOf "$FROM/$1.tar.gz" "$1/SHA256SUMS" | sha256sum) || return 9
+    there=$(on_host "sha256sum $INCOMING/$1/SHA256SUMS") || code=$?
+    # 1: it is not there
+    if [[ $code -gt 1 ]]; then return "$code"; fi
+    [[ ${here%% *} == "${there%% *}" ]] || return 10
 }
 check_bundles() {
-    local n fqdn hosts=() stale=() silent=() absent=()
+    local n fqdn hosts=() stale=() silent=() absent=() broken=()
+    local -A met=()
     for ((n = DONE + 1; n <= COUNT; n++)); do
         in_step "$n"
-        if on_hosts "${ACTION[n]}"; then hosts+=("${STEP_HOSTS[@]}"); fi
+        if ! on_hosts "${ACTION[n]}"; then continue; fi
+        for fqdn in "${STEP_HOSTS[@]}"; do
+            if [[ -z ${met[$fqdn]-} ]]; then hosts+=("$fqdn"); fi
+            met[$fqdn]=yes
+        done
     done
-    mapfile -t hosts < <(printf '%s\n' "${hosts[@]}" | grep . | sort -u)
     if [[ ${#hosts[@]} -eq 0 ]]; then return 0; fi
     for fqdn in "${hosts[@]}"; do if [[ ! -f $FROM/$fqdn.tar.gz ]]; then absent+=("$fqdn"); fi; done
     if [[ ${#absent[@]} -gt 0 ]]; then finish 6 "not in $FROM (say --from DIR): the tarballs of $(joined "${absent[@]}"). Nothing was done"; fi
     say "asking ${#hosts[@]} hosts whether they have their bundles"
     on_each same_bundle "${hosts[@]}"
     for fqdn in "${hosts[@]}"; do
-        case $(code_of "$fqdn") in 0) ;; 255) silent+=("$fqdn") ;; *) stale+=("$fqdn") ;; esac
+        case $(code_of "$fqdn") in 0) ;; 10) stale+=("$fqdn") ;; 255) silent+=("$fqdn") ;; *) broken+=("$fqdn") ;; esac
     done
+    if [[ ${#broken[@]} -gt 0 ]]; then finish 1 "cannot tell whether these have the bundle that is in $FROM: $(joined "${broken[@]}"). Nothing was done"; fi
     if [[ ${#silent[@]} -gt 0 ]]; then finish 6 "not reached by ssh: $(joined "${silent[@]}"). Nothing was done"; fi
     if [[ ${#stale[@]} -gt 0 ]]; then finish 6 "these have not got the bundle that is here: $(joined "${stale[@]}"). Run $HERE/distribute.sh; nothing was done"; fi
 }
@@ -95,11 +102,16 @@ check_bundles() {
 
 # on_each FUNCTION HOST...: for each host, several at once; stops beginning others when one fails.
 on_each() {
-    local function=$1 fqdn
+    local function=$1 fqdn running=()
     shift
-    rm -f -- "$WORK"/code.* "$WORK"/out.* "$WORK"/at.* "$WORK"/failed
+    # also where a gate asks: there nothing ends by itself
+    rm -f -- "$WORK"/code.* "$WORK"/out.* "$WORK"/at.* "$WORK"/failed || finish 1
     for fqdn in "$@"; do
-        while [[ $(jobs -r -p | wc -l) -ge $AT_ONCE ]]; do wait -n || :; done
+        while :; do
+            read -r -d '' -a running <<<"$(jobs -r -p)" || :
+            if [[ ${#running[@]} -lt $AT_ONCE ]]; then break; fi
+            wait -n || :
+        done
         if [[ -e $WORK/failed ]]; then break; fi
         one_host "$function" "$fqdn" 8<&- &
     done
@@ -109,6 +121,8 @@ on_each() {
 # What only asks is asked of all, and its output is kept for whoever wants it.
 one_host() {
     local code=0
+    # Ctrl-C reaches all that runs here; what was begun on a host is seen to its end.
+    trap '' HUP INT TERM
     if [[ ${ADDRESS[$2]-} ]]; then ssh_words "${ADDRESS[$2]}" "${LOGIN[$2]}" "${PORT[$2]}"; fi
     case $1 in
         same_bundle | verified | installed_verified) "$1" "$2" >"$WORK/out.$2" 2>&1 || code=$? ;;
@@ -118,10 +132,11 @@ one_host() {
     esac
     printf '%s' "$code" >"$WORK/code.$2"
 }
-code_of() { cat "$WORK/code.$1" 2>/dev/null || :; }
+code_of() { if [[ -f $WORK/code.$1 ]]; then printf '%s' "$(<"$WORK/code.$1")"; fi; }
 bastion() { if [[ -n $DRY ]]; then result "$*"; else "$@" </dev/null; fi; }
 on_it() {
-    printf '%s' "${1##*/}" | cut -d ' ' -f 1 >"$WORK/at.$FQDN"
+    local script=${1##*/}
+    printf '%s' "${script%% *}" >"$WORK/at.$FQDN"
     on_host "$1"
 }
 
@@ -147,11 +162,15 @@ label_nodes() {
     bastion "$HERE/label-workers.sh" "${words[@]}"
 }
 remove_member() {
-    local id ctl
-    ctl=(etcdctl "--endpoints=$(paste -s -d , "$HERE/etcd/endpoints")" "--cacert=$HERE/etcd/ca.crt" "--cert=$HERE/etcd/operator.crt" "--key=$HERE/etcd/operator.key")
+    local line id='' name listed urls ctl
+    urls=$(<"$HERE/etcd/endpoints")
+    ctl=(etcdctl "--endpoints=${urls//$'\n'/,}" "--cacert=$HERE/etcd/ca.crt" "--cert=$HERE/etcd/operator.crt" "--key=$HERE/etcd/operator.key")
     if [[ -n $DRY ]]; then result "${ctl[*]} member remove ID-OF-$1"; return 0; fi
-    id=$("${ctl[@]}" member list </dev/null) || return 1
-    id=$(awk -F ', ' -v name="$1" '$3 == name { print $1 }' <<<"$id")
+    listed=$("${ctl[@]}" member list </dev/null) || return 1
+    while IFS= read -r line; do
+        IFS='|' read -r line _ name _ <<<"${line//, /|}"
+        if [[ $name == "$1" ]]; then id=$line; fi
+    done <<<"$listed"
     if [[ -z $id ]]; then echo "etcd has no member $1 (any more)"; return 0; fi
     "${ctl[@]}" member remove "$id" </dev/null
 }
@@ -254,7 +273,7 @@ touches_member() {
 }
 # The first host that failed speaks for all; those that were not begun are named.
 check_codes() {
-    local fqdn code bad='' first=0 waiting=() script
+    local fqdn code bad='' first=0 waiting=() script=''
     if [[ $STEP_ACTION == label ]]; then STEP_HOSTS=(bastion); fi
     for fqdn in "${STEP_HOSTS[@]}"; do
         code=$(code_of "$fqdn")
@@ -264,14 +283,19 @@ check_codes() {
             *) if [[ -z $bad ]]; then bad=$fqdn first=$code; else say "$fqdn: failed too (code $code)"; fi ;;
         esac
     done
+    if [[ -z $bad && ${#waiting[@]} -gt 0 ]]; then
+        finish 1 "step $1: how it ended on $(joined "${waiting[@]}") is not known (see above). Nothing after it is touched; run this again"
+    fi
     if [[ -z $bad ]]; then return 0; fi
     if [[ ${#waiting[@]} -gt 0 ]]; then say "not begun: $(joined "${waiting[@]}")"; fi
-    script=$(cat "$WORK/at.$bad" 2>/dev/null || :)
+    if [[ -f $WORK/at.$bad ]]; then script=$(<"$WORK/at.$bad"); fi
+    if [[ $STEP_ACTION == label ]]; then script=label; fi
     case $first:$script in
+        6:label) finish 6 "step $1: $STEP_ACTION was refused (see above). Nothing after it is touched; cure it and run this again" ;;
+        *:label) finish 1 "step $1: $STEP_ACTION failed (code $first; see above). Nothing after it is touched; cure it and run this again" ;;
         255:?*) finish 1 "step $1: ssh to $bad did not get through, or broke off. Nothing after it is touched; run this again" ;;
         [456]:?*) finish "$first" "step $1: $script on $bad ended with $first; its reason is above and in /var/log/khagen/${script%.sh}.log there. Nothing after it is touched; cure it and run this again" ;;
         *:?*) finish 1 "step $1: $script on $bad ended with $first; its reason is above and in /var/log/khagen/${script%.sh}.log there. Nothing after it is touched; cure it and run this again" ;;
-        6:) finish 6 "step $1: $STEP_ACTION was refused (see above). Nothing after it is touched; cure it and run this again" ;;
         *) finish 1 "step $1: $STEP_ACTION for $bad failed (code $first; see above). Nothing after it is touched; cure it and run this again" ;;
     esac
 }
@@ -295,7 +319,7 @@ show_steps() {
 }
 
 main() {
-    local n
+    local n code
     while [[ $# -gt 0 ]]; do
         case $1 in
             --from) [[ -d ${2-} ]] || finish 64 "--from needs a folder"
@@ -333,7 +357,9 @@ main() {
     check_tools
     exec 8<"$FILE"
     # what a killed one was just asking may hold it for some seconds
-    flock -w 12 8 || finish 6 "another rollout.sh is at work with $FILE"
+    code=0
+    flock -w 12 8 || code=$?
+    case $code in 0) ;; 1) finish 6 "another rollout.sh is at work with $FILE" ;; *) finish 1 "flock ended with $code" ;; esac
     LOG=$FILE.log
     for ((n = DONE + 1; n <= COUNT; n++)); do
         if [[ -n ${SCARCE[n]-} ]] && ! member_of "$n" "${CONFIRMED[@]}"; then

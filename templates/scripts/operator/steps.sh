@@ -1,5 +1,6 @@
 # ---- steps: what a rollout file says, whether it may be done, and where an earlier run ended ----
 FILE=''
+PLAN=()             # its lines
 PROGRESS=''
 STOP_AFTER=''
 CONFIRMED=()
@@ -16,31 +17,49 @@ STEP_HOSTS=()
 in_step() { read -r -a STEP_HOSTS <<<"${HOSTS_OF[$1]//,/ }"; }
 sum_of() { local sum; sum=$(sha256sum -- "$1"); printf '%s' "${sum%% *}"; }
 
-head_of() { sed -n "s/^# $1\t//p" "$FILE" | head -n 1; }
+# head_of KEY: sets HEAD.
+head_of() {
+    local line
+    HEAD=''
+    for line in "${PLAN[@]}"; do
+        if [[ -z $HEAD && $line == "# $1"$'\t'* ]]; then HEAD=${line#*$'\t'}; fi
+    done
+}
+# No other program reads FILE: a list that is cut short would pass for one that is done.
 read_file() {
-    local number action hosts before after note odd
+    local line number action hosts before after note columns control=$'[\001-\010\013-\037\177]' cluster id
     [[ -r $FILE && -f $FILE ]] || finish 6 "$FILE is not there, or cannot be read"
-    [[ $(head -n 1 -- "$FILE") == $'# khagen-rollout\tv1' ]] || finish 64 "$FILE is no rollout file of a kind that this script knows"
-    if [[ $(head_of cluster) != "$(field cluster)" || $(head_of clusterId) != "$(field clusterId)" ]]; then
-        finish 5 "$FILE is for cluster $(head_of cluster) ($(head_of clusterId)), this folder for $(field cluster) ($(field clusterId))"
+    mapfile -t PLAN <"$FILE" 2>/dev/null
+    [[ ${PLAN[0]-} == $'# khagen-rollout\tv1' ]] || finish 64 "$FILE is no rollout file of a kind that this script knows"
+    head_of cluster; cluster=$HEAD
+    head_of clusterId; id=$HEAD
+    if [[ $cluster != "$(field cluster)" || $id != "$(field clusterId)" ]]; then
+        finish 5 "$FILE is for cluster $cluster ($id), this folder for $(field cluster) ($(field clusterId))"
     fi
-    odd=$(awk -F '\t' '/^#/ || $0 == "" { next } NF != 6 || $1 "" != ++n "" { print NR; exit }' "$FILE")
-    if [[ -n $odd ]]; then finish 64 "$FILE, line $odd: not six columns, or not the next step"; fi
-    # A blank that is a separator of its own, since read takes several tabs for one.
-    while IFS=$'\x1f' read -r number action hosts before after note; do
-        COUNT=$number
+    for number in "${!PLAN[@]}"; do
+        line=${PLAN[number]}
+        if [[ -z $line || $line == '#'* ]]; then continue; fi
+        columns=${line//[!$'\t']/}
+        [[ ${#columns} -eq 5 && ${line%%$'\t'*} == "$((COUNT + 1))" ]] ||
+            finish 64 "$FILE, line $((number + 1)): not six columns, or not the next step"
+        COUNT=$((COUNT + 1))
+        # A blank that is a separator of its own, since read takes several tabs for one.
+        line=${line//$control/}
+        IFS=$'\x1f' read -r _ action hosts before after note <<<"${line//$'\t'/$'\x1f'}"
         if [[ $hosts == - ]]; then hosts=''; fi
-        ACTION[number]=$action HOSTS_OF[number]=$hosts BEFORE[number]=$before AFTER[number]=$after NOTE[number]=$note
-    done < <(grep -v -e '^#' -e '^$' -- "$FILE" | tr '\t' '\037' | tr -d '\000-\011\013-\036\177')
+        ACTION[COUNT]=$action HOSTS_OF[COUNT]=$hosts BEFORE[COUNT]=$before AFTER[COUNT]=$after NOTE[COUNT]=$note
+    done
     [[ $COUNT -gt 0 ]] || finish 0 "$FILE has no step: nothing to do"
 }
 read_fleet() {
-    local fqdn address user port roles node
+    local entry fqdn address user port roles node
     LEAVING=yes
-    while IFS=$'\t' read -r fqdn address user port roles _ node _; do
+    read_hosts
+    for entry in "${FLEET[@]}"; do
+        IFS=$'\t' read -r fqdn address user port roles _ node _ <<<"$entry"
         [[ $fqdn =~ ^[a-z0-9.-]+$ ]] || finish 1 "hosts.tsv: '$fqdn' is no host name"
         ADDRESS[$fqdn]=$address LOGIN[$fqdn]=$user PORT[$fqdn]=$port ROLES[$fqdn]=$roles NODE[$fqdn]=$node
-    done < <(chosen)
+    done
 }
 check_steps() {
     local n gate fqdn seen
@@ -83,7 +102,8 @@ stops_etcd() { case $1 in install | up | uninstall) return 0 ;; esac; return 1; 
 # Counted from what FILE says of the members, whatever its gates are: who is touched does not serve meanwhile.
 check_majority() {
     local n fqdn members down=() touched serve all rest
-    read -r -a members < <(head_of etcd | tr ',' ' ')
+    head_of etcd
+    read -r -a members <<<"${HEAD//,/ }"
     if [[ ${members[*]} == - ]]; then members=(); fi
     for ((n = 1; n <= COUNT; n++)); do
         in_step "$n"
@@ -123,26 +143,33 @@ expected_before() { if [[ $1 -gt 1 ]]; then printf '%s' "${AFTER_MEMBERS[$1 - 1]
 # ---- where an earlier run ended ----
 
 read_progress() {
-    local number state
-    LINES=($'# khagen-rollout-progress\tv1' "# file"$'\t'"$(sum_of "$FILE")")
+    local line number state sum was=()
+    sum=$(sum_of "$FILE")
+    LINES=($'# khagen-rollout-progress\tv1' "# file"$'\t'"$sum")
     if [[ ! -e $PROGRESS ]]; then return 0; fi
-    if [[ $(head -n 1 -- "$PROGRESS") != "${LINES[0]}" ]]; then finish 4 "$PROGRESS is none of this script's"; fi
-    if [[ $(sed -n 2p -- "$PROGRESS") != "${LINES[1]}" ]]; then
+    [[ -f $PROGRESS && -r $PROGRESS ]] || finish 1 "$PROGRESS cannot be read"
+    mapfile -t was <"$PROGRESS" 2>/dev/null
+    if [[ ${was[0]-} != "${LINES[0]}" ]]; then finish 4 "$PROGRESS is none of this script's"; fi
+    if [[ ${was[1]-} != "${LINES[1]}" ]]; then
         finish 5 "$FILE is not the file that was begun ($PROGRESS). Put that one back, or remove $PROGRESS to begin from step 1"
     fi
-    while IFS=$'\t' read -r number state _; do
+    for line in "${was[@]}"; do
+        if [[ $line == '#'* ]]; then continue; fi
+        IFS=$'\t' read -r number state _ <<<"$line"
         if [[ $number != $((DONE + 1)) ]]; then finish 4 "$PROGRESS does not count as it should at step $number"; fi
         case $state in
             begun) BEGUN=yes ;;
             done) DONE=$number BEGUN='' ;;
             *) finish 4 "$PROGRESS: '$state' is nothing that this script writes" ;;
         esac
-    done < <(grep -v '^#' -- "$PROGRESS")
-    mapfile -t LINES <"$PROGRESS"
+    done
+    LINES=("${was[@]}")
 }
 # keep N STATE: on the disk before anything else happens.
 keep() {
-    LINES+=("$1"$'\t'"$2"$'\t'"$(date -u +%FT%TZ)")
+    local now
+    now=$(date -u +%FT%TZ)
+    LINES+=("$1"$'\t'"$2"$'\t'"$now")
     printf '%s\n' "${LINES[@]}" >"$PROGRESS.new"
     sync -- "$PROGRESS.new"
     mv -f -T -- "$PROGRESS.new" "$PROGRESS"

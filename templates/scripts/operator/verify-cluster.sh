@@ -36,7 +36,7 @@ check_etcd() {
 }
 
 main() {
-    local fqdn address user port code nodes
+    local entry fqdn address user port code nodes
     while [[ $# -gt 0 ]]; do
         case $1 in
             --host) [[ -n ${2-} ]] || finish 64 "--host needs a name"
@@ -46,8 +46,9 @@ main() {
         esac
         shift
     done
-    check_only
-    while IFS=$'\t' read -r -u 3 fqdn address user port _; do
+    read_hosts
+    for entry in "${FLEET[@]}"; do
+        IFS=$'\t' read -r fqdn address user port _ <<<"$entry"
         result "== $fqdn"
         ssh_words "$address" "$user" "$port"
         code=0
@@ -58,19 +59,21 @@ main() {
             127) result "FAILS    no bundle there: run distribute.sh" ;;
         esac
         worse "$code"
-    done 3< <(chosen)
+    done
     if [[ ${#ONLY[@]} -eq 0 ]]; then
         check_etcd
         if command -v kubectl >/dev/null; then
             result "== nodes"
-            if nodes=$(kubectl --kubeconfig="$HERE/admin.conf" get nodes -o wide 2>&1); then
-                result "$nodes"
-                if grep -E -e ' (NotReady|Unknown)' >/dev/null <<<"$nodes"; then worse 6; fi
-            else
-                result "$nodes"
-                result "WAITS    the API at the endpoint does not answer"
-                worse 6
-            fi
+            code=0
+            nodes=$(kubectl --kubeconfig="$HERE/admin.conf" get nodes -o wide 2>&1) || code=$?
+            result "$nodes"
+            case $code in
+                0) if [[ $nodes =~ \ (NotReady|Unknown) ]]; then worse 6; fi ;;
+                1) result "WAITS    the API at the endpoint does not answer"
+                    worse 6 ;;
+                *) result "FAILS    kubectl ended with $code"
+                    worse 1 ;;
+            esac
         fi
     fi
     finish "$WORST"

@@ -99,8 +99,10 @@ check_dependencies() {
     said=$(apt-get --simulate --no-download --no-remove --no-install-recommends --allow-downgrades --allow-change-held-packages \
         -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
         -o Dir::Log::Planner=/dev/null -o Debug::NoLocking=1 install "${debs[@]}" 2>&1) || code=$?
+    if [[ $code -ne 0 ]]; then printf '%s\n' "$said" >&2; fi
+    # 100 is apt's word on what it was asked
+    if [[ $code -ne 0 && $code -ne 100 ]]; then finish 1 "apt-get ended with $code (its reason is above); nothing was touched"; fi
     if [[ $code -ne 0 ]]; then
-        printf '%s\n' "$said" >&2
         finish 6 "these packages do not fit this host (apt's reason is above): add what they need to the inventory's artifacts, or install it"
     fi
 }
@@ -225,15 +227,18 @@ stage_programs() {
 }
 # A package that was replaced left its daemon running as it was. kubelet waits for `reconfigure.sh upgrade`, which drains first.
 plan_restarts() {
-    local entry unit package packages=() owned=()
+    local entry unit package packages=() said code
     if [[ ! -s $RESTART_LATER ]]; then return 0; fi
     lines packages sort -u -- "$RESTART_LATER"
     for package in "${packages[@]}"; do
-        lines owned dpkg-query --listfiles "$package" 2>/dev/null || continue
+        code=0
+        said=$(dpkg-query --listfiles "$package" 2>/dev/null) || code=$?
+        # 1: no such package any more
+        case $code in 0) ;; 1) continue ;; *) finish 1 "dpkg-query ended with $code" ;; esac
         for entry in "${UNITS[@]}"; do
             unit=${entry%%|*}
             if [[ $unit == kubelet.service || " ${UNIT_ACTIONS[*]} " == *"|$unit "* ]]; then continue; fi
-            if [[ $'\n'$(printf '%s\n' "${owned[@]}")$'\n' != *"/systemd/system/$unit"$'\n'* ]]; then continue; fi
+            if [[ $said$'\n' != *"/systemd/system/$unit"$'\n'* ]]; then continue; fi
             unit_state "$unit"
             if [[ $RUNNING == yes ]]; then UNIT_ACTIONS+=("restart|$unit"); fi
         done

@@ -33,8 +33,9 @@ program_line() { # PATH FILE
 }
 # A host where dpkg may write: what the fixture has not laid over already.
 prepare_packages() {
-    mkdir -p "$BOX/disk/upper/sbin" "$BOX/disk/work/sbin" "$BOX/packages"
-    mount -t overlay -o "lowerdir=/usr/sbin,upperdir=$BOX/disk/upper/sbin,workdir=$BOX/disk/work/sbin" overlay /usr/sbin
+    mkdir -p "$BOX/packages"
+    lay usr/sbin
+    DIRS+=' usr/sbin'
     mount -t tmpfs tmpfs /run
     mkdir -p /run/systemd/system        # deb-systemd-invoke asks whether systemd runs
     rm -f /usr/sbin/policy-rc.d
@@ -205,4 +206,34 @@ case_packages_are_distributed() {
     rm "$BOX/built/packages/5678-two"
     code 6 "$OP/distribute.sh" --host k8smaster1; says '5678-two is missing'
     ! grep '^ssh ' "$BOX/calls" || die "a host was spoken to"
+}
+
+# Packages and programs are there or not, none in between; policy-rc.d is the host's own; another run ends it.
+packages_end() {
+    [[ ! -e /usr/sbin/policy-rc.d.khagen-kept || -e /usr/sbin/policy-rc.d ]] || die "${FAILED_AT-}: policy-rc.d is gone"
+    code 0 "$BOX/b2/install.sh"
+    [[ $(is_installed kh-a-daemon) == '1.1 installed' && $(</usr/local/bin/kh-etcd) == 'a newer program' ]] || die "${FAILED_AT-}: not installed"
+    grep -q '# of the host' /usr/sbin/policy-rc.d || die "${FAILED_AT-}: the host's policy-rc.d is gone"
+    [[ ! -e /usr/sbin/policy-rc.d.khagen-kept && ! -e /var/lib/khagen/packages.changed ]] || die "${FAILED_AT-}: left behind"
+    host_again start
+}
+case_faults_tools_of_install_packages() {
+    prepare_packages
+    printf '#!/bin/sh\n# of the host\nexit 104\n' >/usr/sbin/policy-rc.d
+    chmod 0755 /usr/sbin/policy-rc.d
+    deb kh-a-daemon 1.0
+    printf 'a program\n' >"$BOX/packages/0123-etcd"
+    printf 'a newer program\n' >"$BOX/packages/4567-etcd"
+    bundle "$BOX/b1" 1
+    UNITS='{"unit": "demo.service", "enable": true, "start": true, "restartOn": ["/usr/local/bin/kh-etcd"], "reloadOn": []},
+{"unit": "kh-a-daemon.service", "enable": true, "start": true, "restartOn": [], "reloadOn": []}'
+    with_packages "$BOX/b1" 1 "$(deb_line kh-a-daemon 1.0)" "$(program_line /usr/local/bin/kh-etcd 0123-etcd)"
+    set +x
+    code 0 "$BOX/b1/install.sh"
+    deb kh-a-daemon 1.1
+    cp -a "$BOX/b1" "$BOX/b2"
+    with_packages "$BOX/b2" 2 "$(deb_line kh-a-daemon 1.1)" "$(program_line /usr/local/bin/kh-etcd 4567-etcd)"
+    keep_host start
+    # the rest of install.sh is faults_tools_of_install's
+    LEAST=6 MATCHING='^(dpkg|apt-get|df|install)|policy-rc|packages|kh-' AFTER=packages_end tools "$BOX/b2/install.sh"
 }

@@ -5,12 +5,19 @@ MANIFESTS=/etc/kubernetes/manifests
 PODS='kube-apiserver kube-controller-manager kube-scheduler'
 # What kubelet does: a pod is a process of its name, new whenever its manifest is another.
 pods_of_manifests() {
-    local name sum
+    local name sum has
     set +e
-    while /bin/sleep 0.05; do
+    # it looks for as long as the case takes: no forks
+    mkfifo "$BOX/pods/tick"
+    exec 8<>"$BOX/pods/tick"
+    while :; do
+        read -r -t 0.05 -u 8
         for name in $PODS; do
-            sum=$(cat "$MANIFESTS/$name.yaml" 2>/dev/null || echo none)
-            if [[ $sum == "$(cat "$BOX/pods/$name.has" 2>/dev/null)" ]]; then continue; fi
+            sum=none has=''
+            if [[ -f $MANIFESTS/$name.yaml ]]; then { IFS= read -r -d '' sum <"$MANIFESTS/$name.yaml"; } 2>/dev/null; fi
+            if [[ -f $BOX/pods/$name.has ]]; then IFS= read -r -d '' has <"$BOX/pods/$name.has"; fi
+            sum=${sum%$'\n'}
+            if [[ $sum == "${has%$'\n'}" ]]; then continue; fi
             if [[ -f $BOX/pods/$name.pid ]]; then
                 kill -9 "$(<"$BOX/pods/$name.pid")" 2>/dev/null
                 wait "$(<"$BOX/pods/$name.pid")" 2>/dev/null
@@ -27,7 +34,7 @@ pods_of_manifests() {
 pods_settle() {
     local name end=$((SECONDS + 60))
     for name in $PODS; do
-        until [[ $(cat "$BOX/pods/$name.has" 2>/dev/null) == "$(cat "$MANIFESTS/$name.yaml")" ]]; do [[ $SECONDS -lt $end ]] || die "no $name"; /bin/sleep 0.05; done
+        until [[ $(cat "$BOX/pods/$name.has" 2>/dev/null) == "$(cat "$MANIFESTS/$name.yaml" 2>/dev/null || echo none)" ]]; do [[ $SECONDS -lt $end ]] || die "no $name"; /bin/sleep 0.05; done
     done
 }
 node_of_stand_ins() {
@@ -49,6 +56,10 @@ node_of_stand_ins() {
     cat >/usr/local/sbin/kubeadm <<STUB
 #!/bin/bash
 case "\$*" in
+    'version -o short') echo v1.36.6 ;;
+    'upgrade apply '* | 'upgrade node --'*)
+        sed -i s/v1.36.5/v1.36.6/ $MANIFESTS/*.yaml $BOX/www/api/v1/namespaces/kube-system/configmaps/kubeadm-config $BOX/www/api/v1/nodes/*
+        echo 'maxPods: 200' >/var/lib/kubelet/config.yaml ;;
     'init phase control-plane all '*) cp $BOX/made/*.yaml $MANIFESTS/ ;;
     *'upload-config all --dry-run'*) printf '[dryrun] Attached object:\nkind: ConfigMap\nmaxPods: 200\n\n[done]\n' ;;
     *--print-manifest*) printf 'kind: DaemonSet\nimage: registry.example.com/coredns:v1.36.5\n' ;;
@@ -82,7 +93,10 @@ STUB
     # ours is another than the bundle's
     cp "$BOX/demo.crt" /etc/kubernetes/pki/apiserver.crt
     mkdir -p "$BOX/api"
-    certificate api "$BOX/api"
+    mkdir -p "$BOX/www/api/v1/namespaces/kube-system/configmaps" "$BOX/www/api/v1/nodes"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=api -keyout "$BOX/api/api.key" -out "$BOX/csr" 2>/dev/null
+    openssl x509 -req -in "$BOX/csr" -CA "$BOX/ca.crt" -CAkey "$BOX/ca.key" -CAcreateserial -days 30 -out "$BOX/api/api.crt" \
+        -extfile <(echo 'subjectAltName=DNS:k8sapi.isociel.com') 2>/dev/null
     cat >"$BOX/api/nginx.conf" <<END
 pid $BOX/api/pid; error_log $BOX/api/error.log; daemon on; worker_processes 1; user root;
 events {}
@@ -92,6 +106,7 @@ http {
     listen 192.168.13.35:6443 ssl; listen 127.0.0.1:10257 ssl; listen 127.0.0.1:10259 ssl; listen 127.0.0.1:10248;
     ssl_certificate $BOX/api/api.crt; ssl_certificate_key $BOX/api/api.key;
     location / { return 200 "ok\n"; }
+    location /api/ { root $BOX/www; }
   }
 }
 END
@@ -124,3 +139,58 @@ case_faults_tools_of_reconfigure_upload_config() { reconfigures upload-config; }
 case_faults_tools_of_reconfigure_kubelet_config() { reconfigures kubelet-config; }
 case_faults_tools_of_reconfigure_kube_proxy() { reconfigures kube-proxy; }
 case_faults_tools_of_reconfigure_coredns() { reconfigures coredns; }
+
+# The node goes from v1.36.5 to v1.36.6: the API says what it and the cluster are.
+upgrade_begins() {
+    printf '{"data":{"ClusterConfiguration":"a: b\\nkubernetesVersion: v1.36.5\\nc: d\\n"}}' >"$BOX/www/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
+    printf '{"status":{"conditions":[{"type":"Ready","status":"True"}],"nodeInfo":{"kubeletVersion":"v1.36.5"}}}' >"$BOX/www/api/v1/nodes/k8setcd1.isociel.com"
+    rm -rf /var/lib/khagen/reconfigure
+}
+node_to_upgrade() {
+    node_of_stand_ins
+    EXTRA='"endpoint": "k8sapi.isociel.com:6443",
+"kubernetesVersion": "v1.36.6",
+"kubeadm": "join",'
+    cp -a "$BOX/b" "$BOX/next"
+    seal "$BOX/next" 2
+    code 0 "$BOX/next/install.sh"
+    rm -r "$BOX/b"
+    mv "$BOX/next" "$BOX/b"
+    echo '192.168.13.35 k8sapi.isociel.com' >>/etc/hosts
+    mkdir -p /var/lib/kubelet/pki
+    cat "$BOX/demo.crt" "$BOX/demo.key" >/var/lib/kubelet/pki/kubelet-client-current.pem
+    cp "$BOX/ca.crt" /etc/kubernetes/pki/ca.crt
+    printf '#!/bin/sh\necho Kubernetes v1.36.6\n' >/usr/local/sbin/kubelet
+    chmod 0755 /usr/local/sbin/kubelet
+    cp -a /etc/kubernetes/. "$BOX/kept.etc/"
+    upgrade_begins
+    PROCEDURE=upgrade
+}
+upgrade_ends() {
+    procedure_ends
+    [[ ! -e /var/lib/khagen/reconfigure/upgrade.begun ]] || die "${FAILED_AT-}: not at rest"
+    upgrade_begins
+}
+case_faults_tools_of_reconfigure_upgrade() {
+    node_to_upgrade
+    AFTER=upgrade_ends tools "$BOX/b/reconfigure.sh" upgrade --wait 20
+}
+
+# Cut off after any change: the next run puts back what was half done, or goes on, and ends it.
+cut_off() {
+    local after=procedure_ends
+    if [[ $1 == upgrade ]]; then
+        node_to_upgrade
+        after=upgrade_ends
+    else
+        node_of_stand_ins
+        PROCEDURE=$1
+    fi
+    prepare_faults
+    AFTER=$after killed "$BOX/b/reconfigure.sh" "$1" --wait 20
+}
+case_faults_reconfigure_control_plane_killed() { cut_off control-plane; }
+case_faults_reconfigure_certificates_killed() { cut_off certificates; }
+case_faults_reconfigure_kubelet_config_killed() { cut_off kubelet-config; }
+case_faults_reconfigure_kube_proxy_killed() { cut_off kube-proxy; }
+case_faults_reconfigure_upgrade_killed() { cut_off upgrade; }

@@ -7,13 +7,18 @@ excused() {
         # systemctl also says that there is no such unit
         'systemctl is-enabled '*=0) grep -F -x -e "${1##* }" "$BOX/absent" >/dev/null ;;
         'getent '*=2=[16]) ;;                                   # getent's own word for a name that does not resolve
+        'ssh '*=4=4 | 'ssh '*=5=5 | 'ssh '*=6=6) ;;             # what ssh ends with is what the host's own script ended with
+        'ssh '*verify.sh*=0) ;;                                 # a gate is asked again until it holds
+        'rm -rf -- /tmp/tmp.'*=0) ;;                            # a run's own folder, when all is done
+        'hostname -f'*=0) ;;                                    # asked again without -f
         *) return 1 ;;
     esac
 }
 # tools SCRIPT...: each command that the script runs on a good day, made to fail with 2 to 6. What a failing command means for the
 # host is the script's to say with 1, never with a code that stands for something else. Each call fails in a run of its own (the
 # five codes take turns), and each command in all of its calls in another. Calls that differ by the paths they are given only
-# are taken for one, the first of them. KHAGEN_FAULTS=all: every single call, each with every code.
+# are taken for one, the first of them; MATCHING leaves out those that another case has. KHAGEN_FAULTS=all: every single call,
+# each with every code.
 # AFTER sees to it that nothing is half done, and brings the host back to where the script starts.
 tools() {
     local line call at=0 made=0 codes all=0 calls=() names=() WRONG=''
@@ -24,7 +29,8 @@ tools() {
     rm -f "$BOX"/seen/*
     "$AFTER"
     all=$(wc -l <"$BOX/notes")
-    mapfile -t calls < <(sort -k 1,1 -k 2n "$BOX/notes" | awk -v all="${KHAGEN_FAULTS-}" '{
+    mapfile -t calls < <(sort -k 1,1 -k 2n "$BOX/notes" | awk -v all="${KHAGEN_FAULTS-}" -v matching="${MATCHING:-.}" '{
+        if (all != "all" && $0 !~ matching) next
         kind = $1
         for (i = 3; i <= NF; i++) if ($i !~ /\// && $i !~ /[0-9]$/) kind = kind " " $i
         sub(/:$/, "", $2)
@@ -234,4 +240,118 @@ etcd_to_restore() {
 case_etcd_tools_of_restore() {
     etcd_to_restore
     AFTER=restored_or_not tools "$BOX/scripts/etcd/khagen-etcd-restore" "$BOX/saved.db" --token again --yes
+}
+
+# etcd_of_stand_ins: at 192.168.13.35 and .36, port 2379, as a control plane asks it; it holds no key.
+etcd_of_stand_ins() {
+    ip addr add 192.168.13.36/32 dev lo
+    mkdir -p "$BOX/registry"
+    cat >"$BOX/registry/nginx.conf" <<END
+pid $BOX/registry/pid; error_log $BOX/registry/error.log; daemon on;
+events {}
+http {
+  access_log off; client_body_temp_path $BOX/registry/t1; proxy_temp_path $BOX/registry/t2; fastcgi_temp_path $BOX/registry/t3; uwsgi_temp_path $BOX/registry/t4; scgi_temp_path $BOX/registry/t5;
+  server {
+    listen 192.168.13.35:2379 ssl; listen 192.168.13.36:2379 ssl;
+    ssl_certificate $BOX/pki/etcd-health-client.crt; ssl_certificate_key $BOX/pki/etcd-health-client.key;
+    location = /health { return 200 '{"health":"true"}'; }
+    location = /v3/kv/range { return 200 '{"header":{"revision":"1"}}'; }
+  }
+}
+END
+    nginx -c "$BOX/registry/nginx.conf" -e "$BOX/registry/error.log"
+}
+case_faults_tools_of_up_init() {
+    pki "$BOX/pki"
+    control_plane init
+    mkdir -p "$BOX/b/root/etc/kubernetes/pki/etcd"
+    cp "$BOX/pki/etcd-ca.crt" "$BOX/b/root/etc/kubernetes/pki/etcd/"
+    cp "$BOX/pki/etcd-health-client.crt" "$BOX/b/root/etc/kubernetes/pki/apiserver-etcd-client.crt"
+    cp "$BOX/pki/etcd-health-client.key" "$BOX/b/root/etc/kubernetes/pki/apiserver-etcd-client.key"
+    seal "$BOX/b" 1
+    etcd_of_stand_ins
+    api abcdef
+    set +x
+    code 0 "$BOX/b/install.sh"
+    echo '192.168.13.35 k8sapi.isociel.com' >>/etc/hosts
+    AFTER=joins_anew tools "$BOX/b/up.sh" --wait 0
+}
+
+# What monitoring runs, on a member, a balancer and a node.
+at_rest() { :; }
+case_faults_tools_of_verify_etcd() {
+    member 1 new
+    code 0 "$BOX/b/install.sh"
+    printf 'pid %s/peer.pid; events {} http { access_log off; server { listen 192.168.13.35:2380; } }\n' "$BOX" >"$BOX/peer.conf"
+    nginx -c "$BOX/peer.conf" -e "$BOX/peer.log"
+    AFTER=at_rest tools "$BOX/b/verify.sh"
+}
+case_faults_tools_of_verify_balancer() {
+    bundle "$BOX/b" 1
+    ROLES='"load-balancer"' EXTRA='"endpoint": "k8sapi.isociel.com:6443",'
+    UNITS='{"unit": "nginx.service", "enable": true, "start": true, "restartOn": [], "reloadOn": []}'
+    seal "$BOX/b" 1
+    set +x
+    code 0 "$BOX/b/install.sh"
+    api abcdef
+    echo '192.168.13.35 k8sapi.isociel.com' >>/etc/hosts
+    AFTER=at_rest tools "$BOX/b/verify.sh" --quiet
+}
+case_faults_tools_of_verify_control_plane() {
+    control_plane join
+    api abcdef
+    set +x
+    code 0 "$BOX/b/install.sh"
+    echo '192.168.13.35 k8sapi.isociel.com' >>/etc/hosts
+    code 0 "$BOX/b/up.sh" --wait 0
+    AFTER=at_rest tools "$BOX/b/verify.sh"
+}
+case_faults_tools_of_certificates() {
+    mkdir -p /etc/etcd/pki /etc/kubernetes /etc/khagen /var/lib/khagen
+    certificate demo "$BOX"
+    cat "$BOX/demo.crt" "$BOX/demo.crt" >/etc/etcd/pki/demo.crt
+    printf 'users:\n- name: a\n  user:\n    client-certificate-data: %s\n' "$(base64 -w 0 "$BOX/demo.crt")" >/etc/kubernetes/admin.conf
+    echo RENEW_BEFORE_DAYS=30 >/etc/khagen/certificates.conf
+    printf '{\n"host": "k8setcd1.isociel.com",\n}\n' >/var/lib/khagen/receipt.json
+    cp "$SOURCES/host/khagen-certificates" "$BOX/khagen-certificates"
+    chmod 0755 "$BOX/khagen-certificates"
+    set +x
+    code 0 "$BOX/khagen-certificates"
+    [[ $(grep -c '^valid' "$BOX/out") == 3 ]] || die "$(<"$BOX/out")"
+    LEAST=5 AFTER=at_rest tools "$BOX/khagen-certificates" --facts
+    LEAST=5 AFTER=at_rest tools "$BOX/khagen-certificates"
+}
+
+# khagen-etcd-restore cut off: the data is the old or the new one, or the old lies aside and etcd is kept from founding an empty
+# cluster; the same run again ends it.
+restored_after_all() {
+    local old
+    old=$({ find "$BOX"/data1 "$BOX"/data1.before-* -maxdepth 1 -name old 2>/dev/null || :; } | wc -l)
+    [[ $old == 1 ]] || die "$FAILED_AT: the old data is gone: $(ls -d "$BOX"/data1*)"
+    if [[ ! -f $BOX/data1/old && ! -d $BOX/data1/member ]]; then
+        grep -Fx "ConditionPathIsDirectory=$BOX/data1/member" /etc/systemd/system/etcd.service.d/khagen-restore.conf >/dev/null ||
+            die "$FAILED_AT: etcd would found an empty cluster"
+    fi
+    code 0 "$BOX/scripts/etcd/khagen-etcd-restore" "$BOX/saved.db" --token again --yes
+    [[ -f $BOX/data1/member/snap/db && -z $(find "$BOX" -maxdepth 1 -name 'data1.new*') ]] || die "$FAILED_AT: $(ls -d "$BOX"/data1*)"
+    compgen -G "$BOX/data1.before-*/old" >/dev/null || die "$FAILED_AT: the old data is gone: $(ls -d "$BOX"/data1*)"
+    [[ ! -e /etc/systemd/system/etcd.service.d ]] || die "$FAILED_AT: the guard stayed"
+    rm -r "$BOX"/data1*
+    mkdir "$BOX/data1"
+    echo old >"$BOX/data1/old"
+}
+case_etcd_restore_killed() {
+    etcd_to_restore
+    CHANGES+=' etcdutl'
+    prepare_faults "${CHANGES% etcdutl} $ETCD_BIN/etcdutl"
+    AFTER=restored_after_all killed "$BOX/scripts/etcd/khagen-etcd-restore" "$BOX/saved.db" --token again --yes
+}
+case_faults_etcd_replace_killed() {
+    member 1 new
+    code 0 "$BOX/b/install.sh"
+    cp "$BOX/members" "$BOX/three"
+    echo https://192.168.13.36:2379 >"$BOX/sick"
+    CHANGES+=' etcdctl'
+    prepare_faults
+    LEAST=3 AFTER=on_the_list killed "$BOX/scripts/etcd/khagen-etcd-replace" m2 --yes
 }
