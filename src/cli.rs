@@ -1,6 +1,9 @@
 //! The command line's types: raw arguments, in the order of `--help`. Nothing is resolved here.
 
+pub mod help;
+pub mod init;
 pub mod pki;
+pub mod show;
 
 use std::path::PathBuf;
 
@@ -24,6 +27,8 @@ Khagen opens no network connection.";
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented inventory from arguments, questions, a list of hosts or an Ansible inventory
+    Init(init::Init),
     /// Report every finding in an inventory at once; write nothing
     Check(Check),
     /// Check, issue what is missing, and write one bundle per host
@@ -40,12 +45,21 @@ pub enum Command {
     Export(Export),
     /// Keys and certificates: what there is, until when it holds, and its upkeep
     Pki(pki::Pki),
+    /// Say what khagen understood: hosts, ports, certificates, every value and where it comes from
+    Show(show::Show),
     /// Say what a finding's code means
     Explain(Explain),
+    /// Print the inventory's JSON Schema, for editors
+    Schema(help::Schema),
+    /// Print completions for a shell
+    Completions(help::Completions),
+    /// Print a manual page, or write all of them
+    Man(help::Man),
 }
 
 /// Arguments of `khagen check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = help::CHECK_HELP)]
 pub struct Check {
     /// Folder of YAML and TOML documents, or one document
     #[arg(default_value = "inventory")]
@@ -60,6 +74,7 @@ pub struct Check {
 
 /// Arguments of `khagen build`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = help::BUILD_HELP)]
 pub struct Build {
     /// Folder of YAML and TOML documents, or one document
     #[arg(default_value = "inventory")]
@@ -328,6 +343,8 @@ pub enum CheckFormat {
     Json,
     /// SARIF 2.1.0, for code hosts
     Sarif,
+    /// Workflow commands of GitHub Actions: annotations of a pull request's lines
+    Github,
 }
 
 /// How a comparison is written.

@@ -1,6 +1,7 @@
 //! What a run has from outside: the only doors to time and randomness, used only when something is issued, and the keys
 //! that decrypt the store, used only when a secret is needed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -24,6 +25,13 @@ pub enum EnvError {
     /// SOURCE_DATE_EPOCH is set but is no number of seconds that a certificate can carry.
     #[error("SOURCE_DATE_EPOCH is {0:?}, which is no number of seconds since 1970")]
     BadEpoch(String),
+}
+
+/// The operator's own ssh public key, if it is of the kind that the store can be encrypted to, and where it lies.
+pub fn ssh_public_key() -> Option<(PathBuf, String)> {
+    let path = PathBuf::from(std::env::var_os("HOME")?).join(".ssh/id_ed25519.pub");
+    let text = std::fs::read_to_string(&path).ok()?;
+    Some((path, text.lines().next()?.to_owned()))
 }
 
 impl Env {

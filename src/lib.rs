@@ -15,6 +15,7 @@ pub mod diff;
 pub mod env;
 pub mod export;
 pub mod fs;
+pub mod init;
 pub mod ledger;
 pub mod load;
 pub mod model;

@@ -21,6 +21,20 @@ fn effects_page() {
     );
 }
 
+#[test]
+fn inventory_page() {
+    let path = root().join("docs/inventory.md");
+    let page = khagen::schema::page::page();
+    if std::env::var_os("KHAGEN_BLESS").is_some() {
+        fs::write(&path, &page).expect("write");
+    }
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        known == page,
+        "docs/inventory.md is not what src/schema says: KHAGEN_BLESS=1 cargo test --test docs"
+    );
+}
+
 /// Every kind of change that the goldens show is one that the schema takes, and none of its keys is unknown to it.
 #[test]
 fn comparisons_are_what_their_schema_says() {

@@ -60,6 +60,18 @@ pub fn check_with(
     missing: MissingSecrets,
     report: &mut Report,
 ) -> Option<Inventory> {
+    let clusters = check_keeping_places(loaded, sources, today, missing, report)?;
+    Some(Inventory { clusters: clusters.into_iter().map(|(cluster, _)| cluster).collect() })
+}
+
+/// As [`check_with`]; gives each cluster with the places where its settings stand, in the order of what was loaded.
+pub fn check_keeping_places(
+    loaded: &Loaded,
+    sources: &Sources,
+    today: Date,
+    missing: MissingSecrets,
+    report: &mut Report,
+) -> Option<Vec<(Cluster, Places)>> {
     let mut clusters: Vec<(Cluster, Places)> = Vec::new();
     let mut judge = |loaded: &LoadedCluster, report: &mut Report| {
         let (cluster, places) = model(loaded, missing, report);
@@ -92,7 +104,12 @@ pub fn check_with(
     if report.has_errors() || clusters.is_empty() {
         return None;
     }
-    Some(Inventory { clusters: clusters.into_iter().map(|(cluster, _)| cluster).collect() })
+    Some(clusters)
+}
+
+/// A host's short name as the inventory has it, or a stand-in that no host can have.
+pub fn decode_name(item: &crate::load::tree::Node, number: usize) -> String {
+    decode::host_name(item, number).0
 }
 
 /// Fills the model of a cluster and says where its settings stand.

@@ -47,6 +47,7 @@ pub fn run(args: &Check, streams: &mut Streams) -> Result<Exit, Failure> {
         CheckFormat::Lines => streams.out(&diag::render::lines(report, sources)),
         CheckFormat::Json => streams.out(&diag::json::json(report, sources)),
         CheckFormat::Sarif => streams.out(&diag::sarif::sarif(report, sources)),
+        CheckFormat::Github => streams.out(&diag::github::github(report, sources)),
     }
     if report.is_empty() {
         streams.err("no findings\n");

@@ -2,14 +2,19 @@
 
 mod build;
 mod check;
+mod completions;
 mod diff;
 mod explain;
 mod export;
 mod identity;
 mod images;
+mod init;
+mod man;
 mod pki;
 mod report;
+mod schema;
 mod secret;
+mod show;
 mod verify;
 
 use std::io::{self, Write};
@@ -149,6 +154,7 @@ fn run() -> ExitCode {
         }
     };
     let result = match &cli.command {
+        Command::Init(args) => init::run(args, &mut streams),
         Command::Check(args) => check::run(args, &mut streams),
         Command::Build(args) => build::run(args, &mut streams),
         Command::Diff(args) => diff::run(args, &mut streams),
@@ -157,7 +163,11 @@ fn run() -> ExitCode {
         Command::Secret(args) => secret::run(args, &mut streams),
         Command::Export(args) => export::run(args, &mut streams),
         Command::Pki(args) => pki::run(args, &mut streams),
+        Command::Show(args) => show::run(args, &mut streams),
         Command::Explain(args) => explain::run(args, &mut streams),
+        Command::Schema(args) => schema::run(args, &mut streams),
+        Command::Completions(args) => completions::run(args, &mut streams),
+        Command::Man(args) => man::run(args, &mut streams),
     };
     let exit = result.unwrap_or_else(|failure| {
         streams.err(&format!("khagen: {}\n", failure.message));

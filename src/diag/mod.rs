@@ -5,6 +5,7 @@
 
 pub mod code;
 mod excerpt;
+pub mod github;
 pub mod json;
 pub mod render;
 pub mod sarif;

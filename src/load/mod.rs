@@ -65,6 +65,12 @@ struct Joined {
     complete: bool,
 }
 
+/// Reads one text as YAML, whatever it is for. `None` when nothing of it can be used; the report says why.
+pub fn document(path: &str, text: &str, sources: &mut Sources, report: &mut Report) -> Option<Node> {
+    let id = sources.add(path, text);
+    yaml::read(id, text, &mut Budget::new(), report).root
+}
+
 /// Reads the inventory `dir`, a folder or a single document.
 pub fn load(dir: &Path, sources: &mut Sources, report: &mut Report) -> Loaded {
     let errors = report.counts().0;

@@ -8,8 +8,10 @@ mod artifacts;
 mod cluster;
 mod etcd;
 mod host;
+pub mod json;
 mod kubernetes;
 mod load_balancer;
+pub mod page;
 mod pki;
 mod secrets;
 

@@ -1,0 +1,142 @@
+//! What a single value looks like: types, words and patterns.
+//!
+//! Patterns are those of ECMA 262 with the `u` flag, which editors use. Texts that look like numbers are read as they
+//! are written, so a name `7` is a number to JSON and a text to khagen: where such a text is taken, so is a number.
+//! Where a pattern would be a page long (calendars, IPv6), it is wider than `check::text`, and never narrower.
+
+use serde_json::{Value, json};
+
+use super::super::{Format, Kind};
+
+const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+const QUALIFIED: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?";
+const V4: &str =
+    "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}";
+const V6: &str = "[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*";
+const NO_CONTROL: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
+
+/// The schema of a leaf.
+pub fn of(format: Format) -> Value {
+    let dns = format!("{LABEL}(\\.{LABEL})*");
+    let address = format!("({V4}|{V6})");
+    match format {
+        Format::Bool => json!({"type": "boolean"}),
+        Format::Int { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Format::Choice { options, .. } => {
+            let mut words: Vec<Value> = options.iter().map(|word| json!(word)).collect();
+            words.extend(options.iter().filter_map(|word| number(word)));
+            json!({"enum": words})
+        }
+        Format::Text => limited(
+            text_or("number", &format!("^{NO_CONTROL}*[^\\s\\u0000-\\u001f\\u007f-\\u009f]{NO_CONTROL}*$")),
+            1024,
+        ),
+        Format::Argument => limited(
+            json!({"type": ["string", "number", "boolean"], "pattern": format!("^{NO_CONTROL}*$")}),
+            65536,
+        ),
+        Format::ArgumentName => text("^[a-z][a-z0-9_-]{0,127}$"),
+        Format::CamelName => counted("integer", "^[A-Za-z0-9]{1,128}$"),
+        Format::Label => counted("integer", &format!("^{LABEL}$")),
+        Format::DnsName => limited(counted("number", &format!("^{dns}$")), 253),
+        Format::San => limited(counted("number", &format!("^((\\*\\.)?{dns}|{address})$")), 253),
+        Format::HostOrAddress => limited(text(&format!("^({dns}|{address})$")), 253),
+        Format::Address => text(&format!("^{address}$")),
+        Format::AddressInNetwork | Format::Network => text(&format!("^{address}/[0-9]{{1,3}}$")),
+        Format::Subnets => {
+            text(&format!("^\\s*{address}/[0-9]{{1,3}}\\s*(,\\s*{address}/[0-9]{{1,3}}\\s*)?$"))
+        }
+        Format::Endpoint => text(&format!("^(({dns}|\\[{V6}\\])(:[1-9][0-9]{{0,4}})?|{V6})$")),
+        Format::Interface => text_or("number", "^(?!\\.{1,2}$)[!#$&-.0-9;-\\[\\]-~]{1,15}$"),
+        Format::Version => text("^v?(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*)){2}$"),
+        Format::Duration { .. } => {
+            let units: String =
+                ["y", "w", "d", "h", "m", "s"].map(|unit| format!("([0-9]+{unit})?")).concat();
+            let mut time = text(&format!("^{units}$"));
+            time["minLength"] = json!(2);
+            time
+        }
+        Format::Size => counted("integer", "^[0-9]+(\\s*[KMG]iB)?$"),
+        Format::Retention => {
+            let mut time = counted("integer", "^([0-9]{1,18}|([0-9]+h)?([0-9]+m)?([0-9]+s)?)$");
+            time["minLength"] = json!(1);
+            time
+        }
+        Format::Calendar => limited(text("^\\S(.*\\S)?$"), 256),
+        Format::Path => limited(text("^(/(?!\\.{1,2}(/|$))[A-Za-z0-9._@+-]+)+$"), 1024),
+        Format::Source => {
+            let part = "(?!\\.{1,2}(/|$))[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+";
+            text_or("number", &format!("^{part}(/{part})*$"))
+        }
+        Format::ImageTag => counted("number", "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"),
+        Format::Artifact => artifact(""),
+        Format::ArtifactOrFolder => artifact("/?"),
+        // 0644 is the number 644 to YAML 1.2 and 420 to YAML 1.1; what is written is what counts.
+        Format::Mode => {
+            json!({"type": ["string", "integer"], "pattern": "^(0o)?0?[0-7]{3}$", "minimum": 0, "maximum": 777})
+        }
+        Format::UserName => text("^[a-z_][a-z0-9_-]{0,31}$"),
+        Format::Effect => text(
+            "^(none|(restart|reload) [A-Za-z0-9:_.@-]+\\.(service|socket|timer|path|mount|target|slice))$",
+        ),
+        Format::LabelKey => counted("number", &format!("^({dns}/)?{QUALIFIED}$")),
+        Format::LabelValue => counted("number", &format!("^({QUALIFIED})?$")),
+        Format::Taint => {
+            text(&format!("^({dns}/)?{QUALIFIED}(=({QUALIFIED})?)?:(NoSchedule|PreferNoSchedule|NoExecute)$"))
+        }
+        Format::SysctlName => limited(text("^(?!/)[A-Za-z0-9_/-]+(\\.[A-Za-z0-9_/-]+)+$"), 255),
+        Format::ImageRepository => {
+            let part = "[a-z0-9]([a-z0-9._-]*[a-z0-9])?";
+            counted("number", &format!("^{dns}(:[0-9]{{1,5}})?(/{part})*$"))
+        }
+        Format::PreflightCheck => text_or("number", "^[A-Za-z0-9_./-]+$"),
+        // Words for editors to offer; case does not matter.
+        Format::KeyAlgorithm => json!({"anyOf": [
+            {"enum": ["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"]},
+            {"type": "string", "pattern": "^([Ee][Cc][Dd][Ss][Aa]-[Pp](256|384)|[Rr][Ss][Aa]-(2048|3072|4096))$"},
+        ]}),
+        Format::Recipient => text("^\\s*(age1[0-9a-z]{58}|ssh-ed25519\\s+[A-Za-z0-9+/]+=*(\\s.*)?)\\s*$"),
+    }
+}
+
+fn artifact(end: &str) -> Value {
+    let part = "(?!\\.{1,2}(/|$))[A-Za-z0-9._@+~:=][A-Za-z0-9._@+~:=-]*";
+    limited(counted("number", &format!("^{part}(/{part})*{end}$")), 513)
+}
+
+fn text(pattern: &str) -> Value {
+    json!({"type": "string", "pattern": pattern})
+}
+
+fn text_or(other: &str, pattern: &str) -> Value {
+    json!({"type": ["string", other], "pattern": pattern})
+}
+
+/// A text, or a number without a sign.
+fn counted(other: &str, pattern: &str) -> Value {
+    json!({"type": ["string", other], "pattern": pattern, "minimum": 0})
+}
+
+fn limited(mut value: Value, most: usize) -> Value {
+    value["maxLength"] = json!(most);
+    value
+}
+
+fn number(text: &str) -> Option<Value> {
+    let number: Value = serde_json::from_str(text).ok()?;
+    number.is_number().then_some(number)
+}
+
+/// A default or an example as it would be written: of a number or a switch without quotes.
+pub fn typed(kind: Kind, text: &str) -> Value {
+    let plain = matches!(
+        kind,
+        Kind::Leaf(Format::Bool | Format::Int { .. } | Format::Size) | Kind::OneOrList(Format::Int { .. })
+    );
+    let value =
+        serde_json::from_str(text).ok().filter(|value: &Value| value.is_number() || value.is_boolean());
+    match value {
+        Some(value) if plain => value,
+        _ => json!(text),
+    }
+}
