@@ -35,12 +35,14 @@ fn is_semantic(code: Code, message: &str) -> bool {
         // What a mode or a role asks for.
         // A taint may be a text or a map, and equal maps are a rule's to find.
         Code::Repeated => message.contains(".taints`"),
+        // `artifacts.hosts.NAME` of no host.
+        Code::UnknownKey => message.starts_with("there is no "),
         Code::MissingKey => SEMANTIC_MISSING.iter().any(|part| message.contains(part)),
         _ => false,
     }
 }
 
-const SEMANTIC_MISSING: [&str; 0] = [];
+const SEMANTIC_MISSING: [&str; 2] = [".address`", "`loadBalancer.virtualRouterId`"];
 
 fn validator(extent: Extent) -> Validator {
     jsonschema::validator_for(&json::value(extent)).expect("a schema")

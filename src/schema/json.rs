@@ -159,6 +159,12 @@ impl Place {
                 });
                 json!({"type": "array", "items": map})
             }
+            // A host without a role is refused when it is read.
+            Kind::List(_) if key.name == "roles" && key.own => {
+                let mut roles = self.of(&key.kind);
+                roles["minItems"] = json!(1);
+                roles
+            }
             kind => self.of(kind),
         }
     }
@@ -178,7 +184,7 @@ impl Place {
                 }
                 list
             }
-            Kind::Map(keys) if std::ptr::eq(*keys, HOST) => json!({"$ref": "#/$defs/layer"}),
+            Kind::Map(keys) if super::is_host(keys) => json!({"$ref": "#/$defs/layer"}),
             Kind::Map(keys) => self.keys(keys),
             Kind::LeafOrMap(format, keys) => json!({"anyOf": [form::of(*format), self.keys(keys)]}),
             Kind::Each { key, value } => {

@@ -263,6 +263,11 @@ fn walk_keys(above: &str, keys: &'static [Key], see: &mut dyn FnMut(&str, &'stat
     }
 }
 
+/// Whether these are the keys of a host. By name: a constant may be stored twice, so that addresses say nothing.
+fn is_host(keys: &[Key]) -> bool {
+    keys.len() == HOST.len() && keys.iter().zip(HOST).all(|(a, b)| a.name == b.name)
+}
+
 const HOST_MAP: Kind = Kind::Map(HOST);
 
 /// The keys at the top of an inventory.

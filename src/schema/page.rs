@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Fallback, Format, HOST, INVENTORY, Key, Kind};
+use super::{Fallback, Format, INVENTORY, Key, Kind};
 
 /// The page.
 pub fn page() -> String {
@@ -18,7 +18,7 @@ pub fn page() -> String {
     INVENTORY.iter().for_each(|key| row(&mut out, key.name, key));
     for key in INVENTORY.iter().filter(|key| key.coming.is_none()) {
         let Some(keys) = key.keys() else { continue };
-        if std::ptr::eq(keys, HOST) && key.name != "hosts" || key.name == "roles" {
+        if super::is_host(keys) && key.name != "hosts" || key.name == "roles" {
             continue;
         }
         let _ = writeln!(out, "\n## `{}`\n\n{}\n", key.name, key.doc);
