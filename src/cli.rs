@@ -28,7 +28,7 @@ Khagen opens no network connection.";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented inventory from arguments, questions, a list of hosts or an Ansible inventory
-    Init(init::Init),
+    Init(Box<init::Init>),
     /// Report every finding in an inventory at once; write nothing
     Check(Check),
     /// Check, issue what is missing, and write one bundle per host

@@ -68,7 +68,7 @@ fn draft(args: &Init, streams: &mut Streams) -> Result<Draft, Failure> {
         let (machines, domain) = if args.hosts.is_some() {
             hosts::list(&text).map_err(failed)?
         } else {
-            let (machines, domain, without) = ansible::read(&text).map_err(failed)?;
+            let ansible::Found { machines, domain, without } = ansible::read(&text).map_err(failed)?;
             if !without.is_empty() {
                 streams.err(&format!("left out, as no group gives them a role: {}\n", without.join(", ")));
             }

@@ -87,11 +87,22 @@ fn role_of(group: &str) -> Option<Role> {
     })
 }
 
-/// Reads an inventory. Returns the machines that have a role, their domain, and the hosts that have none.
+/// What an inventory says of the cluster to be.
+#[derive(Debug)]
+pub struct Found {
+    /// The hosts that have a role.
+    pub machines: Vec<Machine>,
+    /// The domain that all their names share.
+    pub domain: Option<String>,
+    /// The hosts that have none.
+    pub without: Vec<String>,
+}
+
+/// Reads an inventory.
 ///
 /// # Errors
 /// With what is wrong, for a person.
-pub fn read(text: &str) -> Result<(Vec<Machine>, Option<String>, Vec<String>), String> {
+pub fn read(text: &str) -> Result<Found, String> {
     let groups = if is_yaml(text) { yaml(text)? } else { ini::read(text)? };
     let mut roles: BTreeMap<&str, BTreeSet<Role>> = BTreeMap::new();
     for (group, role) in groups.groups.keys().filter_map(|group| Some((group, role_of(group)?))) {
@@ -137,7 +148,7 @@ pub fn read(text: &str) -> Result<(Vec<Machine>, Option<String>, Vec<String>), S
             machine.ssh_port = port.filter(|port| *port != 22);
         }
     }
-    Ok((machines, hosts::one_domain(&domains), without))
+    Ok(Found { machines, domain: hosts::one_domain(&domains), without })
 }
 
 /// Whether the first line that says something begins a YAML map.
@@ -220,7 +231,7 @@ kube_node
 
     #[test]
     fn ini_and_yaml_give_the_same() {
-        let (machines, domain, without) = read(INI).expect("an inventory");
+        let Found { machines, domain, without } = read(INI).expect("an inventory");
         assert_eq!(domain.as_deref(), Some("lab.example.com"));
         assert_eq!(without, ["bastion"]);
         let shown: Vec<String> = machines
@@ -252,7 +263,8 @@ all:
     etcd: {children: {kube_control_plane: }}
     kube_node: {hosts: {node3.lab.example.com: {ip: 10.0.0.3}}}
 ";
-        assert_eq!(read(yaml).expect("an inventory"), (machines, domain, without));
+        let again = read(yaml).expect("an inventory");
+        assert_eq!((again.machines, again.domain, again.without), (machines, domain, without));
     }
 
     #[test]

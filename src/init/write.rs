@@ -114,9 +114,7 @@ fn write_hosts(draft: &Draft, out: &mut Writer) {
     for machine in machines {
         if before != Some(&machine.roles) {
             let roles = machine.roles.iter().map(|role| heading(*role)).collect::<Vec<_>>().join(", ");
-            if out.language == Language::Toml {
-                out.text.push('\n');
-            } else if before.is_some() {
+            if out.language == Language::Toml || before.is_some() {
                 out.text.push('\n');
             }
             out.note_at_hosts(&roles);
