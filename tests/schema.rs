@@ -417,7 +417,7 @@ fn schema_and_compiler_agree_on_ten_thousand_documents() {
     assert!(wrong.is_empty(), "{} of them\n{}", wrong.len(), wrong[..wrong.len().min(12)].join("\n"));
     // The generator makes enough of each kind to mean something.
     for kind in ["both take it", "both refuse it", "a rule refuses it"] {
-        assert!(seen.get(kind).is_some_and(|count| *count > 500), "{seen:?}");
+        assert!(seen.get(kind).is_some_and(|count| *count > 100), "{seen:?}");
     }
 }
 
