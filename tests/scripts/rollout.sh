@@ -17,7 +17,8 @@ if [[ ${1-} != --inside ]]; then
     if [[ $# -eq 0 ]]; then mapfile -t cases < <(sed -n 's/^case_\([a-z0-9_]*\)().*/\1/p' "$SELF"); fi
     for name in "${cases[@]}"; do
         while [[ $(jobs -r -p | wc -l) -ge 4 ]]; do wait -n || :; done
-        (unshare --mount --uts --pid --fork --mount-proc "$SELF" --inside "$WORK" "$name" >"$WORK/log.$name" 2>&1 && echo 0 >"$WORK/code.$name") &
+        # What runs in the background ignores Ctrl-C, and what ignored a signal when it began cannot trap it: here it is a case.
+        (env --default-signal=INT unshare --mount --uts --pid --fork --mount-proc "$SELF" --inside "$WORK" "$name" >"$WORK/log.$name" 2>&1 && echo 0 >"$WORK/code.$name") &
     done
     wait
     for name in "${cases[@]}"; do
@@ -262,7 +263,14 @@ case_goes_on_after_a_kill_3() { killed_anywhere 2; }
 
 # In the background by itself: bash ignores SIGINT in it, unless it has a group of its own as at a terminal.
 begin() { "$OP/rollout.sh" "$FILE" >"$BOX/out" 2>"$BOX/err" & PID=$!; }
-until_said() { until grep -q -e "$1" "$2" 2>/dev/null; do /bin/sleep 0.02; done; }
+until_said() {
+    local tries=0
+    until grep -q -e "$1" "$2" 2>/dev/null; do
+        tries=$((tries + 1))
+        [[ $tries -lt 6000 ]] || die "nobody says '$1'"
+        /bin/sleep 0.02
+    done
+}
 ended_with() { local got=0; wait "$PID" || got=$?; [[ $got == "$1" ]] || { cat "$BOX/err"; die "ended with $got, not $1"; }; }
 
 case_stops_after_the_step_when_asked() {
