@@ -18,7 +18,7 @@ excused() {
 # host is the script's to say with 1, never with a code that stands for something else. Each call fails in a run of its own (the
 # five codes take turns), and each command in all of its calls in another. Calls that differ by the paths they are given only
 # are taken for one, the first of them; MATCHING leaves out those that another case has. KHAGEN_FAULTS=all: every single call,
-# each with every code.
+# each with every code; KHAGEN_FAULTS=codes: each command in all of its calls, with every code.
 # AFTER sees to it that nothing is half done, and brings the host back to where the script starts.
 tools() {
     local line call at=0 made=0 codes all=0 calls=() names=() WRONG=''
@@ -38,10 +38,11 @@ tools() {
     }')
     mapfile -t names < <(printf '%s\n' "${calls[@]% *}" | sort -u)
     [[ ${#names[@]} -ge ${LEAST:-8} ]] || die "only ${names[*]}"
+    if [[ ${KHAGEN_FAULTS-} == codes ]]; then calls=(); fi
     for call in "${names[@]}" "${calls[@]}"; do
         at=$((at + 1))
         codes=$((2 + at % 5))
-        if [[ ${KHAGEN_FAULTS-} == all ]]; then codes='2 3 4 5 6'; fi
+        if [[ ${KHAGEN_FAULTS-} == all || ${KHAGEN_FAULTS-} == codes ]]; then codes='2 3 4 5 6'; fi
         for line in $codes; do failing "$call" "$line" "$@"; made=$((made + 1)); done
     done
     [[ -z $WRONG ]] || die "${WRONG#; }"
