@@ -94,9 +94,13 @@ fn judged(minor: &Minor, inventory: &str) -> String {
     assert!(expected_refusal(inventory, minor.minor).is_none(), "{inventory} at {} was built", minor.name);
     let wrong = refused(&minor.dir, &files);
     assert!(wrong.is_empty(), "{inventory} at {}: {wrong:#?}", minor.name);
-    let theirs = run(Command::new(minor.dir.join("kubeadm"))
+    let mut theirs = run(Command::new(minor.dir.join("kubeadm"))
         .args(["config", "images", "list", "--config"])
         .arg(&files[0]));
+    // Before v1beta4 there is no proxy.disabled: kube-proxy is left out by skipPhases, which kubeadm's list does not look at.
+    if inventory == "cilium" && minor.minor < 31 {
+        theirs = theirs.lines().filter(|l| !l.contains("/kube-proxy:")).map(|l| format!("{l}\n")).collect();
+    }
     let ours = run(khagen().arg("images").arg(&copy));
     assert_eq!(ours, theirs, "images of {inventory} at {}", minor.name);
     format!("{} ok", files.len())
