@@ -35,6 +35,15 @@ fn done(out: Output) -> String {
     text(&out.stdout)
 }
 
+/// The owner of the CA, whose files are in `pki`, signs a request for a year.
+fn sign_one(pki: &Path, csr: &Path, crt: &Path, more: &[&str]) {
+    let (csr, crt) = (csr.to_str().expect("utf-8"), crt.to_str().expect("utf-8"));
+    let mut args = vec!["x509", "-req", "-in", csr, "-days", "365", "-out", crt];
+    args.extend(["-CA", "kubernetes.crt", "-CAkey", "kubernetes.key", "-CAcreateserial"]);
+    args.extend(more);
+    openssl(pki, &args);
+}
+
 /// Signs every request of a folder as a company's PKI does: what is asked for, and a pointer to its revocation list.
 fn sign(built: &Built, requests: &str) -> usize {
     let (dir, pki) = (built.dir.path().join(requests), built.dir.path().join("pki"));
@@ -43,26 +52,7 @@ fn sign(built: &Built, requests: &str) -> usize {
         let csr = dir.join(&name);
         openssl(&pki, &["req", "-in", csr.to_str().expect("utf-8"), "-noout", "-verify"]);
         let crt = csr.with_extension("crt");
-        openssl(
-            &pki,
-            &[
-                "x509",
-                "-req",
-                "-in",
-                csr.to_str().expect("utf-8"),
-                "-copy_extensions",
-                "copy",
-                "-days",
-                "365",
-                "-CA",
-                "kubernetes.crt",
-                "-CAkey",
-                "kubernetes.key",
-                "-CAcreateserial",
-                "-out",
-                crt.to_str().expect("utf-8"),
-            ],
-        );
+        sign_one(&pki, &csr, &crt, &["-copy_extensions", "copy"]);
         signed += 1;
     }
     signed
@@ -109,26 +99,8 @@ fn requests_are_signed_by_openssl_and_end_in_a_build() {
     let crt = built.dir.path().join("requests/scheduler.k8smaster1.isociel.com.crt");
     let good = fs::read(&crt).expect("read");
     let other = built.dir.path().join("requests/scheduler.k8smaster2.isociel.com.csr");
-    openssl(
-        &built.dir.path().join("pki"),
-        &[
-            "x509",
-            "-req",
-            "-in",
-            other.to_str().expect("utf-8"),
-            "-days",
-            "365",
-            "-subj",
-            "/O=system:masters/CN=system:kube-scheduler",
-            "-CA",
-            "kubernetes.crt",
-            "-CAkey",
-            "kubernetes.key",
-            "-CAcreateserial",
-            "-out",
-            crt.to_str().expect("utf-8"),
-        ],
-    );
+    let subject = ["-subj", "/O=system:masters/CN=system:kube-scheduler"];
+    sign_one(&built.dir.path().join("pki"), &other, &crt, &subject);
     let store = tree(&built.inventory());
     let out = pki(&built, &["import", "requests"]);
     assert_eq!(out.status.code(), Some(1), "{}", text(&out.stdout));

@@ -6,7 +6,7 @@
 //! Nothing is written here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use rcgen::{
@@ -21,10 +21,10 @@ pub use super::decide::{Action, Decision, IssueError, decide, signed_elsewhere, 
 use super::decide::{by_dependency, fingerprint_key, issuers_first};
 use super::issuer::{self, Named};
 use super::key::{self, FingerprintKey, NewKey, PublicKey, SigningKey};
-use super::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State, instant};
+use super::object::{CertificateRecord, Kind, MadeFrom, Object, Record, instant};
 use super::read::{self, CertSummary};
-use super::sealed::{sha256_hex, unhex};
-use super::store::{Store, filled, user_secret};
+use super::sealed::unhex;
+use super::store::{Store, user_secret};
 use super::verify;
 use crate::content::ObjectId;
 use crate::env::{Env, EnvError};
@@ -194,25 +194,10 @@ impl Issuing<'_> {
             }
         };
         let record = Record {
-            id: id.as_str().to_owned(),
-            kind: Kind::from(*kind),
-            purpose: (*purpose).to_owned(),
-            host: None,
-            fingerprint,
             fingerprint_key: made_by,
-            reason: reason.to_owned(),
-            issued: self.env.now(),
-            renew: false,
-            imported: false,
-            keyless: false,
-            secret_size: secret.expose().len() as u64,
-            encrypted: None,
-            certificate: None,
-            public_sha256: public.as_ref().map(|p| sha256_hex(p.as_bytes())),
-            made_from: None,
-            rotation: None,
+            ..Record::new(id, Kind::from(*kind), purpose, fingerprint, reason.to_owned(), self.env.now())
         };
-        self.keep(id, record, None, public, secret);
+        self.fresh.insert(id.clone(), Object::fresh(record, None, public, Some(secret)));
         Ok(())
     }
 
@@ -268,51 +253,15 @@ impl Issuing<'_> {
         }
         let pem = read::pem(&der);
         let issuer_fingerprint = signer.as_ref().map(|s| s.summary.spki_sha256.clone());
+        let now = self.env.now();
         let record = Record {
-            id: id.as_str().to_owned(),
-            kind: Kind::Certificate,
-            purpose: request.purpose.to_owned(),
             host: request.host.clone(),
-            fingerprint,
-            fingerprint_key: None,
-            reason: reason.to_owned(),
-            issued: self.env.now(),
-            renew: false,
-            imported: false,
-            keyless: false,
-            secret_size: new.pem.expose().len() as u64,
-            encrypted: None,
-            certificate: Some(CertificateRecord {
-                sha256: sha256_hex(pem.as_bytes()),
-                serial: summary.serial,
-                not_before,
-                not_after,
-            }),
-            public_sha256: None,
+            certificate: Some(CertificateRecord::of(&pem, &summary)),
             made_from: Some(MadeFrom { issuer_fingerprint, ..MadeFrom::of(request) }),
-            rotation: None,
+            ..Record::new(id, Kind::Certificate, request.purpose, fingerprint, reason.to_owned(), now)
         };
-        self.keep(id, record, Some(pem), None, new.pem);
+        self.fresh.insert(id.clone(), Object::fresh(record, Some(pem), None, Some(new.pem)));
         Ok(())
-    }
-
-    fn keep(
-        &mut self,
-        id: &ObjectId,
-        record: Record,
-        cert: Option<String>,
-        public: Option<String>,
-        secret: Secret,
-    ) {
-        let object = Object {
-            record,
-            cert: cert.map(Arc::from),
-            public: public.map(Arc::from),
-            secret: filled(secret),
-            signer: OnceLock::new(),
-            state: State::New,
-        };
-        self.fresh.insert(id.clone(), object);
     }
 
     /// A CA with its key, parsed once per run.

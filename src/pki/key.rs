@@ -17,6 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::der;
 use super::p521::P521Key;
+use super::random::Random;
 use super::sealed::{hex, sha256_hex};
 use crate::env::{Env, EnvError};
 use crate::model::KeyAlgorithm;
@@ -76,9 +77,9 @@ pub fn generate(env: &Env, algorithm: KeyAlgorithm) -> Result<NewKey, EnvError> 
 }
 
 fn generate_rsa(env: &Env, algorithm: KeyAlgorithm, bits: usize) -> Result<NewKey, EnvError> {
-    let mut random = Random { env, failed: 0 };
+    let mut random = Random::new(env.random());
     let made = rsa::RsaPrivateKey::new(&mut random, bits);
-    if random.failed > 0 {
+    if random.has_failed() {
         return Err(EnvError::NoRandomness);
     }
     let der = made.ok().and_then(|key| key.to_pkcs8_der().ok()).ok_or(EnvError::NoRandomness)?;
@@ -86,43 +87,6 @@ fn generate_rsa(env: &Env, algorithm: KeyAlgorithm, bits: usize) -> Result<NewKe
     let bytes = pair.public_key().as_ref().to_vec();
     Ok(NewKey { pem: private_pem(der.as_bytes()), public: PublicKey { algorithm, bytes } })
 }
-
-/// The run's randomness in the shape that the `rsa` crate takes, which knows no failure: bytes after one only let the
-/// search for primes end, and the key is thrown away.
-struct Random<'a> {
-    env: &'a Env,
-    failed: u64,
-}
-
-impl rsa::rand_core::RngCore for Random<'_> {
-    fn next_u32(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.fill_bytes(&mut bytes);
-        u32::from_le_bytes(bytes)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.fill_bytes(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        if self.failed > 0 || self.env.fill(bytes).is_err() {
-            for byte in bytes {
-                self.failed = self.failed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1).max(1);
-                *byte = self.failed.to_le_bytes()[6];
-            }
-        }
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-impl rsa::rand_core::CryptoRng for Random<'_> {}
 
 /// A key pair that can sign.
 pub struct SigningKey {

@@ -15,6 +15,7 @@ pub mod key;
 mod ledger;
 pub mod object;
 mod p521;
+mod random;
 pub mod read;
 pub mod recipients;
 pub mod request;

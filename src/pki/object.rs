@@ -11,7 +11,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::key::SigningKey;
+use super::read::CertSummary;
 use super::rotation::Rotation;
+use super::sealed::sha256_hex;
 use crate::content::ObjectId;
 use crate::model::KeyAlgorithm;
 use crate::plan::{CertRequest, Profile, SecretKind};
@@ -140,6 +142,36 @@ pub struct Record {
 }
 
 impl Record {
+    /// What every object has. The rest is empty, for whoever makes the object to fill in.
+    pub(super) fn new(
+        id: &ObjectId,
+        kind: Kind,
+        purpose: &str,
+        fingerprint: String,
+        reason: String,
+        issued: OffsetDateTime,
+    ) -> Record {
+        Record {
+            id: id.as_str().to_owned(),
+            kind,
+            purpose: purpose.to_owned(),
+            host: None,
+            fingerprint,
+            fingerprint_key: None,
+            reason,
+            issued,
+            renew: false,
+            imported: false,
+            keyless: false,
+            secret_size: 0,
+            encrypted: None,
+            certificate: None,
+            public_sha256: None,
+            made_from: None,
+            rotation: None,
+        }
+    }
+
     /// The file that holds the secret.
     pub fn secret_file(&self) -> &'static str {
         if self.encrypted.is_some() { self.kind.encrypted_file() } else { self.kind.secret_file() }
@@ -175,6 +207,18 @@ pub struct CertificateRecord {
     /// Last second of its validity.
     #[serde(with = "instant")]
     pub not_after: OffsetDateTime,
+}
+
+impl CertificateRecord {
+    /// Of a certificate and what was read in it.
+    pub(super) fn of(pem: &str, summary: &CertSummary) -> CertificateRecord {
+        CertificateRecord {
+            sha256: sha256_hex(pem.as_bytes()),
+            serial: summary.serial.clone(),
+            not_before: summary.not_before,
+            not_after: summary.not_after,
+        }
+    }
 }
 
 /// The inputs of a certificate: as long as they are the same, it is kept.
@@ -294,6 +338,27 @@ pub(super) enum State {
 }
 
 impl Object {
+    /// One that is not on disk. The record gets the secret's size and the digest of the public half.
+    pub(super) fn fresh(
+        record: Record,
+        cert: Option<String>,
+        public: Option<String>,
+        secret: Option<Secret>,
+    ) -> Object {
+        Object {
+            record: Record {
+                secret_size: secret.as_ref().map_or(0, |s| s.expose().len() as u64),
+                public_sha256: public.as_ref().map(|p| sha256_hex(p.as_bytes())),
+                ..record
+            },
+            cert: cert.map(Arc::from),
+            public: public.map(Arc::from),
+            secret: secret.map_or_else(OnceLock::new, OnceLock::from),
+            signer: OnceLock::new(),
+            state: State::New,
+        }
+    }
+
     /// The sidecar.
     pub fn record(&self) -> &Record {
         &self.record

@@ -7,8 +7,9 @@ use p521::elliptic_curve::sec1::ToEncodedPoint as _;
 use p521::pkcs8::DecodePrivateKey as _;
 use pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use ring::rand::SecureRandom;
-use rsa::rand_core;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use super::random::Random;
 
 /// A key that signs.
 pub(super) struct P521Key(SigningKey);
@@ -23,47 +24,12 @@ impl P521Key {
 
     /// ecdsa-with-SHA512, as DER.
     pub(super) fn sign(&self, random: &dyn SecureRandom, message: &[u8]) -> Option<Vec<u8>> {
-        let mut random = Random { random, failed: 0 };
+        let mut random = Random::new(random);
         let signature: Signature = self.0.try_sign_with_rng(&mut random, message).ok()?;
         // A nonce that somebody can guess gives the key away.
-        (random.failed == 0).then(|| signature.to_der().as_bytes().to_vec())
+        (!random.has_failed()).then(|| signature.to_der().as_bytes().to_vec())
     }
 }
-
-/// Randomness in the shape that the crate takes, which knows no failure: bytes after one only let the search for a nonce
-/// end, and the signature is thrown away.
-struct Random<'a> {
-    random: &'a dyn SecureRandom,
-    failed: u8,
-}
-
-impl rand_core::RngCore for Random<'_> {
-    fn next_u32(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.fill_bytes(&mut bytes);
-        u32::from_le_bytes(bytes)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.fill_bytes(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        if self.failed > 0 || self.random.fill(bytes).is_err() {
-            self.failed = self.failed.saturating_add(1);
-            bytes.fill(1);
-        }
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-impl rand_core::CryptoRng for Random<'_> {}
 
 /// What a message was hashed with before it was signed. khagen takes SHA-512; scripts of others often leave it at SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

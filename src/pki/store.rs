@@ -22,7 +22,7 @@ mod user;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ring::rand::SystemRandom;
 
@@ -415,11 +415,4 @@ impl Store {
             random: SystemRandom::new(),
         }
     }
-}
-
-/// A cell that holds a value from the start.
-pub(super) fn filled<T>(value: T) -> OnceLock<T> {
-    let cell = OnceLock::new();
-    let _ = cell.set(value);
-    cell
 }

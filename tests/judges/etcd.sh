@@ -30,7 +30,7 @@ start() {
     local command
     command=$(sed -n 's/^ExecStart=//p' "$BOX/$1/etc/systemd/system/etcd.service")
     inside "$1" install -d -m 0700 -o etcd -g etcd /var/lib/etcd
-    # shellcheck disable=SC2016
+    # shellcheck disable=SC2016 # it is the shell on the host that expands
     inside "$1" bash -c 'set -a; source /etc/etcd/etcd.env; set +a; umask 077
         exec env NOTIFY_SOCKET=/run/ready setpriv --reuid etcd --regid etcd --clear-groups "$1"' unit "$command" >>"$BOX/$1/etcd.log" 2>&1 &
 }

@@ -1,17 +1,15 @@
 //! Where an imported CA goes in the store, and what it would take the place of.
 
-use std::sync::OnceLock;
-
 use super::authority::Authority;
 use crate::content::ObjectId;
 use crate::diag::{Code, Diagnostic, Report};
 use crate::env::Env;
 use crate::model::{Cluster, ClusterState, KeyAlgorithm};
-use crate::pki::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State, profile_name};
+use crate::pki::object::{CertificateRecord, Kind, MadeFrom, Object, Record, profile_name};
 use crate::pki::read;
 use crate::pki::read::authority::KeyKind;
 use crate::pki::sealed::sha256_hex;
-use crate::pki::store::{Store, StoreError, filled};
+use crate::pki::store::{Store, StoreError};
 use crate::plan::{CertRequest, Profile, certs};
 
 /// What an import does to the store.
@@ -162,47 +160,25 @@ pub fn put(
         KeyKind::Ec(curve) if curve.ends_with(".34") => KeyAlgorithm::P384,
         KeyKind::Ec(_) | KeyKind::Other(_) => KeyAlgorithm::P256,
     };
+    let fingerprint = summary.spki_sha256.clone();
     let record = Record {
-        id: request.id.as_str().to_owned(),
-        kind: Kind::Certificate,
-        purpose: request.purpose.to_owned(),
-        host: None,
-        fingerprint: summary.spki_sha256.clone(),
-        fingerprint_key: None,
-        reason,
-        issued: env.now(),
-        renew: false,
         imported: true,
         keyless: secret.is_none(),
         // A root that is renewed with its key stays where its rotation is.
         rotation: store
             .record(&request.id)
-            .filter(|r| r.fingerprint == summary.spki_sha256)
+            .filter(|r| r.fingerprint == fingerprint)
             .and_then(|r| r.rotation.clone()),
-        secret_size: secret.as_ref().map_or(0, |s| s.expose().len() as u64),
-        encrypted: None,
-        certificate: Some(CertificateRecord {
-            sha256: sha256_hex(pem.as_bytes()),
-            serial: summary.serial,
-            not_before: summary.not_before,
-            not_after: summary.not_after,
-        }),
-        public_sha256: None,
+        certificate: Some(CertificateRecord::of(&pem, &summary)),
         made_from: Some(MadeFrom {
             common_name: details.common_name,
             dns_sans: Vec::new(),
             algorithm: algorithm.as_str().to_owned(),
             ..MadeFrom::of(request)
         }),
+        ..Record::new(&request.id, Kind::Certificate, request.purpose, fingerprint, reason, env.now())
     };
-    let object = Object {
-        record,
-        cert: Some(pem.into()),
-        public: None,
-        secret: secret.map_or_else(OnceLock::new, filled),
-        signer: OnceLock::new(),
-        state: State::New,
-    };
+    let object = Object::fresh(record, Some(pem), None, secret);
     store.insert(request.id.clone(), object);
     Ok(())
 }

@@ -7,17 +7,14 @@ pub mod judge;
 pub mod manifest;
 pub mod signed;
 
-use std::sync::OnceLock;
-
 use time::OffsetDateTime;
 
 use super::decide::{self, Action, Decision, IssueError};
 use super::due;
 use super::issue::{CaKey, params};
 use super::key;
-use super::object::{Kind, MadeFrom, Object, Record, State};
-use super::sealed::sha256_hex;
-use super::store::{Store, filled};
+use super::object::{Kind, MadeFrom, Object, Record};
+use super::store::Store;
 use crate::content::ObjectId;
 use crate::env::Env;
 use crate::plan::{CertRequest, SecretRequest};
@@ -91,34 +88,13 @@ pub fn write<'a>(
     if !store.record(&id).is_some_and(fits) {
         let new = key::generate(env, request.algorithm)?;
         let public = key::public_pem(&new.public);
+        let fingerprint = key::fingerprint(&key::spki(&new.public));
         let record = Record {
-            id: id.as_str().to_owned(),
-            kind: Kind::KeyPair,
-            purpose: request.purpose.to_owned(),
             host: request.host.clone(),
-            fingerprint: key::fingerprint(&key::spki(&new.public)),
-            fingerprint_key: None,
-            reason: reason.clone(),
-            issued: env.now(),
-            renew: false,
-            imported: false,
-            keyless: false,
-            rotation: None,
-            secret_size: new.pem.expose().len() as u64,
-            encrypted: None,
-            certificate: None,
-            public_sha256: Some(sha256_hex(public.as_bytes())),
             made_from: Some(MadeFrom::of(request)),
+            ..Record::new(&id, Kind::KeyPair, request.purpose, fingerprint, reason.clone(), env.now())
         };
-        let object = Object {
-            record,
-            cert: None,
-            public: Some(public.into()),
-            secret: filled(new.pem),
-            signer: OnceLock::new(),
-            state: State::New,
-        };
-        store.insert(id.clone(), object);
+        store.insert(id.clone(), Object::fresh(record, None, Some(public), Some(new.pem)));
     }
     let make = |e: rcgen::Error| IssueError::Make { id: request.id.clone(), what: e.to_string() };
     let signer = CaKey::new(store.signer(&id)?, env);

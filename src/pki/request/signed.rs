@@ -2,17 +2,15 @@
 //! memory. Nothing is put if anything is wrong.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use super::judge::{Against, judge};
 use super::{PENDING, pending};
 use crate::content::ObjectId;
 use crate::diag::{Code, Diagnostic, Report};
 use crate::env::Env;
-use crate::pki::object::{CertificateRecord, Kind, MadeFrom, Object, Record, State};
+use crate::pki::object::{CertificateRecord, Kind, MadeFrom, Object, Record};
 use crate::pki::read::{self, CertSummary};
-use crate::pki::sealed::sha256_hex;
-use crate::pki::store::{Store, StoreError, filled};
+use crate::pki::store::{Store, StoreError};
 use crate::plan::CertRequest;
 
 /// A file that was given.
@@ -169,38 +167,14 @@ pub(in crate::pki) fn insert(
     let no = |_| StoreError::NoSuchObject { id: request.id.clone() };
     let (summary, pem) = (read::summary(der).map_err(no)?, read::pem(der));
     let issuer = request.issuer.as_ref().and_then(|ca| store.fingerprint(ca)).map(str::to_owned);
+    let fingerprint = summary.spki_sha256.clone();
     let record = Record {
-        id: request.id.as_str().to_owned(),
-        kind: Kind::Certificate,
-        purpose: request.purpose.to_owned(),
         host: request.host.clone(),
-        fingerprint: summary.spki_sha256.clone(),
-        fingerprint_key: None,
-        reason,
-        issued: env.now(),
-        renew: false,
         imported: true,
-        keyless: false,
-        rotation: None,
-        secret_size: secret.expose().len() as u64,
-        encrypted: None,
-        certificate: Some(CertificateRecord {
-            sha256: sha256_hex(pem.as_bytes()),
-            serial: summary.serial,
-            not_before: summary.not_before,
-            not_after: summary.not_after,
-        }),
-        public_sha256: None,
+        certificate: Some(CertificateRecord::of(&pem, &summary)),
         made_from: Some(MadeFrom { issuer_fingerprint: issuer, ..MadeFrom::of(request) }),
+        ..Record::new(&request.id, Kind::Certificate, request.purpose, fingerprint, reason, env.now())
     };
-    let object = Object {
-        record,
-        cert: Some(pem.into()),
-        public: None,
-        secret: filled(secret),
-        signer: OnceLock::new(),
-        state: State::New,
-    };
-    store.insert(request.id.clone(), object);
+    store.insert(request.id.clone(), Object::fresh(record, Some(pem), None, Some(secret)));
     Ok(())
 }

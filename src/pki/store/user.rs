@@ -1,6 +1,6 @@
 //! The user's own secrets: objects below `user/`, which the inventory names by `{secret: NAME}`.
 
-use super::{Store, StoreError, filled};
+use super::{Store, StoreError};
 use crate::content::ObjectId;
 use crate::env::Env;
 use crate::pki::decide::IssueError;
@@ -70,33 +70,10 @@ impl Store {
         }
         let done = if former.is_some() { SetSecret::Changed } else { SetSecret::New };
         let record = Record {
-            id: id.as_str().to_owned(),
-            kind: Kind::UserSecret,
-            purpose: "the user's".to_owned(),
-            host: None,
-            fingerprint,
             fingerprint_key: self.fingerprint(&by).map(str::to_owned),
-            reason: "set".to_owned(),
-            issued: env.now(),
-            renew: false,
-            imported: false,
-            keyless: false,
-            secret_size: value.expose().len() as u64,
-            encrypted: None,
-            certificate: None,
-            public_sha256: None,
-            made_from: None,
-            rotation: None,
+            ..Record::new(&id, Kind::UserSecret, "the user's", fingerprint, "set".to_owned(), env.now())
         };
-        let object = Object {
-            record,
-            cert: None,
-            public: None,
-            secret: filled(value),
-            signer: std::sync::OnceLock::new(),
-            state: State::New,
-        };
-        self.insert(id, object);
+        self.insert(id, Object::fresh(record, None, None, Some(value)));
         Ok(done)
     }
 

@@ -8,8 +8,6 @@ pub mod collected;
 mod fits;
 pub mod leafs;
 
-use std::sync::OnceLock;
-
 use super::authority::{self, Authority, Given, Needs};
 use super::place;
 use crate::content::ObjectId;
@@ -17,10 +15,9 @@ use crate::diag::{Code, Diagnostic, Report};
 use crate::env::Env;
 use crate::model::Cluster;
 use crate::pki::key::{self, SigningKey};
-use crate::pki::object::{Kind, Object, Record, State};
+use crate::pki::object::{Kind, Object, Record};
 use crate::pki::read;
-use crate::pki::sealed::sha256_hex;
-use crate::pki::store::{Store, StoreError, filled};
+use crate::pki::store::{Store, StoreError};
 use crate::plan::{CertRequest, certs};
 use crate::secret::Secret;
 use collected::Collected;
@@ -211,32 +208,11 @@ fn put_service_account(store: &mut Store, secret: Secret, env: &Env) {
         return;
     }
     let public = key::public_pem(pair.public());
+    let purpose = "signs service-account tokens";
     let record = Record {
-        id: id.as_str().to_owned(),
-        kind: Kind::KeyPair,
-        purpose: "signs service-account tokens".to_owned(),
-        host: None,
-        fingerprint,
-        fingerprint_key: None,
-        reason: "adopted".to_owned(),
-        issued: env.now(),
-        renew: false,
         imported: true,
-        keyless: false,
-        rotation: None,
-        secret_size: secret.expose().len() as u64,
-        encrypted: None,
-        certificate: None,
-        public_sha256: Some(sha256_hex(public.as_bytes())),
-        made_from: None,
+        ..Record::new(&id, Kind::KeyPair, purpose, fingerprint, "adopted".to_owned(), env.now())
     };
-    let object = Object {
-        record,
-        cert: None,
-        public: Some(public.into()),
-        secret: filled(secret),
-        signer: OnceLock::new(),
-        state: State::New,
-    };
+    let object = Object::fresh(record, None, Some(public), Some(secret));
     store.insert(id, object);
 }
