@@ -185,9 +185,24 @@ check "every API server is back: answered again" until_true 10 answered
 sleep 3
 check "every API server is back: no balancer changed its state" still
 
-# ---- the balancers fail; an open stream must not delay anything ----
+# ---- an API server boots: it takes connections before it answers, and the others hold the long ones ----
 
 open_stream() { inside client sh -c "sleep 600 | openssl s_client -connect $VIP:$PORT -quiet" >/dev/null 2>&1 & sleep 0.3; }
+api_stop "${MASTERS[0]}"
+for _ in 1 2 3 4; do open_stream; done
+api_start "${MASTERS[0]}"
+mapfile -t frozen < <(nginx_pids "${MASTERS[0]}")
+kill -STOP "${frozen[@]}"
+sleep 6
+answered=0
+for _ in 1 2 3 4 5 6 7 8 9; do if [[ $(ask 1) == k8smaster* ]]; then answered=$((answered + 1)); fi; done
+kill -CONT "${frozen[@]}"
+check "an API server that does not answer yet does not draw all new connections ($answered of 9 answered)" test "$answered" -ge 5
+for pid in $(processes_of client); do kill "$pid" 2>/dev/null || :; done
+settle || fail "an API server boots: not settled"
+
+# ---- the balancers fail; an open stream must not delay anything ----
+
 for round in $(seq "${ROUNDS:-1}"); do
     h=$(holder)
     open_stream
