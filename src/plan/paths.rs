@@ -92,3 +92,19 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
     paths.dedup();
     paths
 }
+
+/// Every path that khagen writes besides on a host while a trust root is rotated, and partly from then on. Only the store
+/// knows of a rotation, and it may begin on any day: the paths are kept free for it.
+pub fn while_rotating(host: &Host) -> Vec<String> {
+    let mut paths = Vec::new();
+    if host.is_node() {
+        paths.push("/etc/kubernetes/pki/ca.crt".to_owned());
+    }
+    if host.has(Role::ControlPlane) {
+        paths.push("/etc/kubernetes/pki/ca-signing.crt".to_owned());
+        for pod in ["kube-apiserver", "kube-controller-manager"] {
+            paths.push(format!("/etc/kubernetes/patches/{pod}-trust+merge.yaml"));
+        }
+    }
+    paths
+}

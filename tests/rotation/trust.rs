@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Place;
-use super::support::{Need, can, oracle, run, scratch, text, unpack_to};
+use super::support::{Need, can, oracle, run, scratch, text, tree, understood, unpack_to};
+use khagen::plan::paths;
 
 const ROOTS: [&str; 5] = ["ca/etcd", "ca/etcd-peer", "ca/kubernetes", "ca/front-proxy", "service-account"];
 const HOSTS: [&str; 4] = ["k8setcd1", "k8smaster1", "k8sworker1", "operator"];
@@ -172,6 +173,40 @@ fn neighbouring_stages_trust_each_other_and_the_ends_do_not() {
                 "key of {n} in {m}"
             );
         }
+    }
+}
+
+/// No file of the user's can be in the way of a rotation: a check knows every path that one writes.
+#[test]
+fn a_check_knows_the_paths_of_every_stage() {
+    for inventory in ["inventory", "external-ca"] {
+        let dir = scratch();
+        let hosts = ["k8setcd1", "k8svrrp1", "k8smaster1", "k8sworker1"];
+        let (place, stages) = stages(dir.path(), inventory, &hosts);
+        let cluster = &understood(&place.inventory()).clusters[0];
+        let mut only_rotating: BTreeMap<String, bool> = BTreeMap::new();
+        for name in hosts {
+            let host = cluster.hosts.iter().find(|h| h.name == name).expect("the host");
+            let always = paths::of_host(cluster, host);
+            let rotating = paths::while_rotating(host);
+            only_rotating.extend(rotating.iter().filter(|p| !always.contains(p)).map(|p| (p.clone(), false)));
+            for stage in &stages {
+                let bundle = tree(&stage.join(format!("{name}.isociel.com/root")));
+                for path in bundle.keys().map(|path| format!("/{path}")) {
+                    assert!(
+                        always.contains(&path) || rotating.contains(&path),
+                        "{inventory}: {name}: {path}"
+                    );
+                    only_rotating.entry(path).and_modify(|seen| *seen = true);
+                }
+            }
+        }
+        let unused: Vec<&String> =
+            only_rotating.iter().filter(|(_, seen)| !**seen).map(|(path, _)| path).collect();
+        // Nothing is signed on a host whose cluster has an external CA.
+        let expected: &[&str] =
+            if inventory == "external-ca" { &["/etc/kubernetes/pki/ca-signing.crt"] } else { &[] };
+        assert_eq!(unused, expected, "{inventory}: nobody writes them");
     }
 }
 

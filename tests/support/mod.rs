@@ -154,6 +154,14 @@ pub fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
+/// What khagen understands of an inventory, on a fixed day.
+pub fn understood(inventory: &Path) -> khagen::model::Inventory {
+    let (mut sources, mut report) = (khagen::source::Sources::new(), khagen::diag::Report::new());
+    let loaded = khagen::load::load(inventory, &mut sources, &mut report);
+    let today = time::Date::from_calendar_date(2026, time::Month::November, 22).expect("a date");
+    khagen::check::check(&loaded, &sources, today, &mut report).expect("an inventory")
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -15,7 +15,7 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
         }
         // Of a program that takes a file's place, the file is told: it was there first.
         let mut taken: BTreeMap<String, (&str, Option<String>)> = BTreeMap::new();
-        for own in paths::of_host(scope.cluster, host) {
+        for own in paths::of_host(scope.cluster, host).into_iter().chain(paths::while_rotating(host)) {
             taken.insert(own, ("khagen itself writes", None));
         }
         let files = host.files.iter().map(|f| {
