@@ -329,6 +329,8 @@ catalogue! {
         "kubeadm decodes KubeletConfiguration and KubeProxyConfiguration leniently: a field that the version does not have is lost with no more than a warning.";
     ComponentFieldKind "KH0532" "a field of the kubelet or kube-proxy with a value of another kind"
         "The component reads a number, text, a time or a list there and stops at anything else.";
+    StaticPodVariable "KH0533" "a variable that a static pod cannot have"
+        "API server, controller manager and scheduler are static pods. Their variables have a value, or come from the pod itself by fieldRef or resourceFieldRef; what an object of the API holds is not there before the API is.";
     EtcdTiming "KH0540" "timings that etcd refuses"
         "electionTimeout must be five heartbeats at least and 50 s at most.";
     EtcdQuota "KH0541" "a large quota for etcd"

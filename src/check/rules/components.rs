@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Scope;
+use super::{Scope, variables};
 use crate::diag::{Code, Diagnostic, Report};
 use crate::model::{ControlPlaneComponent, KubeadmApi, Role};
 
@@ -54,6 +54,7 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     ] {
         let stem = format!("kubernetes.{key}");
         old_api(scope, component, &stem, report);
+        variables::check(scope, &component.extra_envs, &stem, report);
         for (name, value) in &component.extra_args {
             let place = format!("{stem}.extraArgs.{name}");
             if !scope.sound(&[&place]) {

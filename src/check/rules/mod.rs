@@ -20,6 +20,7 @@ mod subnets;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod variables;
 mod versions;
 
 use time::Date;

@@ -1,12 +1,14 @@
 // Command kubeadm-judge reads kubeadm documents as strictly as upstream's own code can.
 //
 //	kubeadm-judge [--patches DIR] FILE...
+//	kubeadm-judge --fields
 //
 // kubeadm init and join only warn about a key they do not know and go on without it, and kubeadm
 // never validates the KubeletConfiguration and KubeProxyConfiguration it is given: the kubelet and
 // kube-proxy do, later, on the host. This program brings the three judgements together. It prints
 // one line per document, "ok KIND" or "error KIND: reason", and exits 0 when every line is ok, 1
-// when one is not, 64 when called wrongly. Warnings of upstream's code go to standard error.
+// when one is not, 64 when called wrongly. Warnings of upstream's code go to standard error. With
+// --fields it prints every field that kubeadm's documents may have.
 //
 // It must not contain a rule of its own: every verdict comes from the pinned modules.
 package main
@@ -35,9 +37,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: kubeadm-judge [--patches DIR] FILE...")
 	}
+	fields := flags.Bool("fields", false, "print every field of kubeadm's documents")
 	patches := flags.String("patches", "", "also judge each file's KubeletConfiguration with the kubeadm patches of `DIR` applied")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
+	}
+	if *fields && flags.NArg() == 0 {
+		printFields(stdout)
+		return exitOK
 	}
 	if flags.NArg() == 0 {
 		flags.Usage()
