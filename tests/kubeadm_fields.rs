@@ -137,7 +137,8 @@ fn the_page_has_every_field_and_every_field_that_is_decided_reaches_a_document()
         };
         // v1beta3 is what the fixtures of old versions happen to use; its fields are those of v1beta4, but for two.
         if row.nobody && seen.contains(field) {
-            wrong.push(format!("docs/kubeadm.md:{}: nobody decides {field}, and a document has it", row.line));
+            wrong
+                .push(format!("docs/kubeadm.md:{}: nobody decides {field}, and a document has it", row.line));
         }
         if !row.nobody && version == "v1beta4" && !seen.contains(field) {
             wrong.push(format!("docs/kubeadm.md:{}: no document of the fixtures has {field}", row.line));
