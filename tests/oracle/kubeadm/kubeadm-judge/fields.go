@@ -42,7 +42,7 @@ func walk(t reflect.Type, path string, lines *[]string) {
 	case t.Kind() == reflect.Map:
 		walk(t.Elem(), path+"{}", lines)
 	case t.Kind() == reflect.Struct && !leafs[t] && !isText(t):
-		for i := range t.NumField() {
+		for i := 0; i < t.NumField(); i++ {
 			field := t.Field(i)
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			switch {
