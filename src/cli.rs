@@ -70,6 +70,9 @@ pub struct Check {
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
+    /// List the warnings that `waivers` accepts too; json and sarif always have them
+    #[arg(long)]
+    pub waived: bool,
 }
 
 /// Arguments of `khagen build`.

@@ -152,3 +152,32 @@ fn every_code_has_a_case() {
         .collect();
     assert!(missing.is_empty(), "codes without a bad inventory: {}", missing.join(", "));
 }
+
+/// What may be waived is what is a warning in some case, and a waiver can name the setting that it points at.
+#[test]
+fn every_warning_may_be_waived_where_it_stands() {
+    let today = Date::from_calendar_date(2026, Month::November, 22).expect("a date");
+    let mut warnings = BTreeSet::new();
+    for case in cases().iter().filter(|case| !member(case, "bad").join("ca.pem").is_file()) {
+        for name in ["bad", "good"] {
+            let (mut sources, mut report) = (Sources::new(), Report::new());
+            let loaded = khagen::load::load(&member(case, name), &mut sources, &mut report);
+            let missing = khagen::check::MissingSecrets::AreErrors;
+            let clusters =
+                khagen::check::check_keeping_places(&loaded, &sources, today, missing, &mut report);
+            let about_waivers = |code: Code| code.as_str().starts_with("KH07");
+            let found = report.iter().filter(|f| f.severity == Severity::Warning && !about_waivers(f.code));
+            for finding in found {
+                warnings.insert(finding.code);
+                let Some(clusters) = &clusters else { continue };
+                let known = clusters.iter().any(|(_, places)| {
+                    finding.primary.as_ref().is_some_and(|label| places.paths_at(label.span).next().is_some())
+                });
+                // A file that is not read has no setting.
+                assert!(known || finding.code == Code::UnreadExtension, "{}: {finding:?}", case.display());
+            }
+        }
+    }
+    assert_eq!(warnings, Code::WAIVABLE.iter().copied().collect());
+    assert!(Code::WAIVABLE.is_sorted());
+}

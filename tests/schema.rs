@@ -250,6 +250,12 @@ fn leaf(format: Format, random: &mut Random) -> Value {
                 .map(|v| json!(v))
                 .to_vec()
         }
+        Format::FindingCode => {
+            ["KH0406", "KH0404", "KH0303", "KH0705", "kh0406", "KH9999", ""].map(|v| json!(v)).to_vec()
+        }
+        Format::Date => ["2027-03-31", "2027-02-30", "2027-3-1", "31.3.2027", "2027-03-31T00:00:00Z"]
+            .map(|v| json!(v))
+            .to_vec(),
         Format::Calendar => ["daily", "Mon..Fri 02:30", "often", " daily"].map(|v| json!(v)).to_vec(),
         Format::Retention => vec![json!("8h"), json!(8), json!("8"), json!("1d"), json!("")],
         Format::Interface => {

@@ -15,6 +15,7 @@ mod suggest;
 mod text;
 mod user_files;
 mod view;
+mod waivers;
 
 #[cfg(test)]
 mod tests;
@@ -23,13 +24,13 @@ use std::collections::HashSet;
 
 use time::Date;
 
-use crate::diag::Report;
+use crate::diag::{Code, Diagnostic, Report, Waived};
 use crate::load::tree::Value;
 use crate::load::{Loaded, LoadedCluster};
 use crate::model::{Cluster, Host, HostState, Inventory};
 use crate::pki::recipients::Recipients;
 use crate::schema;
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 use artifacts::ArtifactSets;
 use decode::Decoder;
 use host::Hosts;
@@ -73,38 +74,86 @@ pub fn check_keeping_places(
     report: &mut Report,
 ) -> Option<Vec<(Cluster, Places)>> {
     let mut clusters: Vec<(Cluster, Places)> = Vec::new();
-    let mut judge = |loaded: &LoadedCluster, report: &mut Report| {
+    let mut waived = waivers::Judge::new(today);
+    let judge = |loaded: &LoadedCluster, report: &mut Report| {
         let (cluster, places) = model(loaded, missing, report);
+        report.accept(waived.everywhere(&cluster));
         rules::check(&cluster, &places, today, report);
-        clusters.push((cluster, places));
+        waivers::check(&cluster, &places, today, report);
+        (cluster, places)
     };
     match &loaded.clusters[..] {
-        [only] => judge(only, report),
+        [only] => {
+            clusters.push(judge(only, report));
+            rules::check_all(&both(&clusters), report);
+            waived.apply(&both(&clusters), report);
+        }
         several => {
             // Documents beside several clusters are part of each; what is wrong with them is said once.
-            let mut said = HashSet::new();
-            for loaded in several {
-                let mut own = Report::new();
-                judge(loaded, &mut own);
-                own.concealed().iter().for_each(|span| report.conceal(*span));
-                for finding in own.iter() {
-                    let place = finding.primary.as_ref().map(|label| label.span);
-                    if said.insert((finding.code, place, finding.message.clone())) {
-                        report.push(finding.clone());
-                    }
-                }
+            let reports: Vec<Report> = several
+                .iter()
+                .map(|loaded| {
+                    let mut own = Report::new();
+                    clusters.push(judge(loaded, &mut own));
+                    own
+                })
+                .collect();
+            waived.apply(&both(&clusters), report);
+            let mut merged = Merged { report, said: HashSet::new(), waived: Vec::new() };
+            for ((cluster, places), mut own) in clusters.iter().zip(reports) {
+                waived.apply(&[(cluster, places)], &mut own);
+                merged.add(own);
             }
+            let mut between = Report::new();
+            rules::check_all(&both(&clusters), &mut between);
+            waived.apply(&both(&clusters), &mut between);
+            merged.add(between);
+            merged.finish();
         }
     }
-    let all: Vec<(&Cluster, &Places)> = clusters.iter().map(|(cluster, places)| (cluster, places)).collect();
-    rules::check_all(&all, report);
-    if !report.is_empty() {
+    if !report.has_errors() {
+        waived.unused(&both(&clusters), report);
+    }
+    if !report.is_empty() || report.waived_count() > 0 {
         secrets::conceal_texts(sources, report);
     }
     if report.has_errors() || clusters.is_empty() {
         return None;
     }
     Some(clusters)
+}
+
+fn both(clusters: &[(Cluster, Places)]) -> Vec<(&Cluster, &Places)> {
+    clusters.iter().map(|(cluster, places)| (cluster, places)).collect()
+}
+
+/// The findings of several clusters, each once. What one cluster waives and another does not is said.
+struct Merged<'a> {
+    report: &'a mut Report,
+    said: HashSet<(Code, Option<Span>, String)>,
+    waived: Vec<Waived>,
+}
+
+impl Merged<'_> {
+    fn key(finding: &Diagnostic) -> (Code, Option<Span>, String) {
+        (finding.code, finding.primary.as_ref().map(|label| label.span), finding.message.clone())
+    }
+
+    fn add(&mut self, own: Report) {
+        own.concealed().iter().for_each(|span| self.report.conceal(*span));
+        for finding in own.iter().filter(|finding| self.said.insert(Self::key(finding))) {
+            self.report.push(finding.clone());
+        }
+        self.waived.extend(own.iter_waived().cloned());
+    }
+
+    fn finish(mut self) {
+        for waived in self.waived {
+            if self.said.insert(Self::key(&waived.finding)) {
+                self.report.push_waived(waived);
+            }
+        }
+    }
 }
 
 /// A host's short name as the inventory has it, or a stand-in that no host can have.
@@ -150,6 +199,7 @@ fn model(loaded: &LoadedCluster, missing: MissingSecrets, report: &mut Report) -
         recipients: Recipients::new(top.child("secrets").list("recipients", text::names::recipient)),
         hosts: members,
         retired: hosts_that_leave,
+        waivers: waivers::read(top.node("waivers"), &places),
     };
     (cluster, places)
 }

@@ -4,7 +4,7 @@
 //! per host and looked through, so that ten thousand hosts do not repeat what `defaults` says.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::source::Span;
@@ -60,6 +60,22 @@ impl Places {
     /// Whether the user wrote the setting (rather than it being a default).
     pub fn is_written(&self, path: &str) -> bool {
         self.exactly(path).is_some()
+    }
+
+    /// The settings at each place.
+    pub fn by_span(&self) -> HashMap<Span, Vec<&str>> {
+        let mut paths: HashMap<Span, Vec<&str>> = HashMap::new();
+        let first = self.spans.iter().map(|(path, span)| (path, *span));
+        let again = self.again.iter().flat_map(|(path, spans)| spans.iter().map(move |span| (path, *span)));
+        for (path, span) in first.chain(again) {
+            paths.entry(span).or_default().push(path);
+        }
+        paths
+    }
+
+    /// The settings at one place.
+    pub fn paths_at(&self, span: Span) -> impl Iterator<Item = &str> {
+        self.spans.iter().filter(move |(_, own)| **own == span).map(|(path, _)| path.as_str())
     }
 
     fn exactly(&self, path: &str) -> Option<Span> {

@@ -28,7 +28,7 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
     let env = env.with_identities(identities(&args.identity));
     let checked = checked(&args.inventory, &env);
-    if !checked.report.is_empty() {
+    if !checked.report.is_empty() || checked.report.waived_count() > 0 {
         let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
         streams.err(&diag::render::text(&checked.report, &checked.sources, look));
     }

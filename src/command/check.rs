@@ -41,16 +41,28 @@ pub fn run(args: &Check, streams: &mut Streams) -> Result<Exit, Failure> {
     let (report, sources) = (&checked.report, &checked.sources);
     match args.format {
         CheckFormat::Text => {
-            let look = diag::render::Look { colour: streams.out_colour(), ..diag::render::Look::default() };
+            let look = diag::render::Look {
+                colour: streams.out_colour(),
+                waived: args.waived,
+                ..diag::render::Look::default()
+            };
             streams.out(&diag::render::text(report, sources, look));
         }
-        CheckFormat::Lines => streams.out(&diag::render::lines(report, sources)),
+        CheckFormat::Lines => {
+            streams.out(&diag::render::lines(report, sources));
+            if args.waived {
+                streams.out(&diag::render::waived_lines(report, sources));
+            }
+        }
         CheckFormat::Json => streams.out(&diag::json::json(report, sources)),
         CheckFormat::Sarif => streams.out(&diag::sarif::sarif(report, sources)),
         CheckFormat::Github => streams.out(&diag::github::github(report, sources)),
     }
     if report.is_empty() {
-        streams.err("no findings\n");
+        streams.err(match report.waived_count() {
+            0 => "no findings\n",
+            _ => "no findings but those that are waived\n",
+        });
     }
     Ok(if is_invalid(&checked, args.strict) { Exit::Invalid } else { Exit::Done })
 }

@@ -12,7 +12,7 @@ use crate::cli::{ListFormat, show::Show};
 use crate::diag::{Report, render};
 use crate::env::Env;
 use crate::load::tree::Node;
-use crate::model::{Cluster, Host, HostState, LoadBalancerMode, Role};
+use crate::model::{Cluster, Host, HostState, LoadBalancerMode, Role, Waiver};
 use crate::plan::CertRequest;
 use crate::plan::{certs, ports};
 use crate::source::Sources;
@@ -117,6 +117,12 @@ fn overview(out: &mut String, cluster: &Cluster, hosts: &[&Host]) {
             line.push_str("  retired");
         }
         let _ = writeln!(out, "{}", line.trim_end());
+    }
+    for (number, waiver) in cluster.waivers.iter().enumerate() {
+        let head = if number == 0 { "\naccepted findings\n" } else { "" };
+        let place = waiver.path.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
+        let (code, until, reason) = (waiver.code, waiver.until, &waiver.reason);
+        let _ = writeln!(out, "{head}  {code}{place}, {}, until {until}: {reason}", code.title());
     }
     let _ = writeln!(
         out,
@@ -223,6 +229,7 @@ fn json(
             }
         })
         .collect();
+    let waiver = |w: &Waiver| json!({"code": w.code.as_str(), "path": w.path, "until": w.until.to_string(), "reason": w.reason});
     let k = &cluster.kubernetes;
     json!({
         "name": cluster.name, "folder": cluster.folder, "kubernetes": k.version.to_string(),
@@ -231,6 +238,7 @@ fn json(
         "podSubnet": k.pod_subnets.joined(), "serviceSubnet": k.service_subnets.joined(),
         "kubeProxy": k.kube_proxy_mode.as_str(), "hosts": hosts,
         "certificates": certificates.iter().filter(|c| c.host.is_none()).map(certificate).collect::<Vec<_>>(),
+        "waivers": cluster.waivers.iter().map(waiver).collect::<Vec<_>>(),
         "settings": settings,
     })
 }

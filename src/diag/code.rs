@@ -2,7 +2,7 @@
 //!
 //! Hundreds group by subject: KH00 reading files, KH01 keys, types and merging, KH02 names and addresses, KH03
 //! networks, KH04 topology, roles and ports, KH05 versions, kubeadm and etcd, KH06 certificates, secrets and the
-//! store. A code is never used again for something else. To add one, add its entry where its number belongs.
+//! store, KH07 waivers. A code is never used again for something else. To add one, add its entry where its number belongs.
 
 macro_rules! catalogue {
     ($($name:ident $code:literal $title:literal $explanation:literal;)*) => {
@@ -81,7 +81,7 @@ catalogue! {
     DuplicateKey "KH0101" "the same key twice in one map"
         "Most YAML readers silently keep the last of two equal keys. Khagen refuses both, so that no host or setting vanishes unseen.";
     SetTwice "KH0102" "the same setting in two documents"
-        "Documents are merged key by key and the order of files has no meaning, so a setting can have one place only. Only `hosts` lists are appended; `schema` may repeat if it is equal.";
+        "Documents are merged key by key and the order of files has no meaning, so a setting can have one place only. Only the lists `hosts` and `waivers` are appended; `schema` may repeat if it is equal.";
     MergeKind "KH0103" "two documents disagree on what a key holds"
         "A map can only be merged with a map. One of the two places is mistaken.";
     UnknownKey "KH0104" "a key that khagen does not know"
@@ -387,6 +387,20 @@ catalogue! {
         "The certificates of the Kubernetes, front-proxy and etcd CAs and the service-account key are needed, and every host must have the same ones. What were missing would be made anew, and no host would trust it.";
     AdoptOtherwise "KH0638" "an inventory that does not describe the running cluster"
         "Certificates tell how a cluster is named and addressed: its nodes, service network, DNS domain, endpoint, and whether etcd's peers have a CA of their own. The inventory must say the same, and `cluster.state: running`, or the first build would change what it should leave alone.";
+
+    // KH07: waivers.
+    WaiverCode "KH0700" "a waiver of a code that there is not"
+        "A waiver names the code that stands in brackets after `warning`, such as KH0406. `khagen explain` lists all.";
+    WaiverOfError "KH0701" "a waiver of what is never a warning"
+        "An error says that what would be built cannot work, so nobody can accept it. Waivers are for warnings of `khagen check`. Those of a single command, such as `khagen pki import`, are read when it runs, and those about waivers are mended in the waiver.";
+    BadDate "KH0702" "not a date"
+        "A day as ISO 8601 writes it, such as 2027-03-31; in TOML with or without quotes.";
+    WaiverTwice "KH0703" "two waivers of the same finding"
+        "Which of two reasons and dates counts would be a guess. A waiver without a `path` accepts every finding of its code, so that one with a `path` beside it may differ only if it is meant to end at another day.";
+    WaiverTooLong "KH0704" "a waiver for more than two years"
+        "A waiver is a decision with a day on which somebody looks at it again. Within two years every minor of Kubernetes that is maintained today has ended. The finding depends on the day and on nothing that is built.";
+    WaiverUnused "KH0705" "a waiver that no finding needs"
+        "What it accepted is mended, or it never stood there. Left in place it would silently accept the next finding of that code.";
 }
 
 impl std::fmt::Display for Code {
@@ -396,6 +410,30 @@ impl std::fmt::Display for Code {
 }
 
 impl Code {
+    /// The codes that `khagen check` may give to a warning, so that a waiver may name them; a test holds them against the
+    /// cases. What is said of waivers themselves is not among them.
+    pub const WAIVABLE: &[Code] = &[
+        Code::UnreadExtension,
+        Code::ArtifactVersion,
+        Code::DnsDomainOverlap,
+        Code::ClusterNameTwice,
+        Code::SingleEtcd,
+        Code::EvenEtcd,
+        Code::ManyEtcd,
+        Code::SingleControlPlane,
+        Code::SingleBalancer,
+        Code::ZoneMajority,
+        Code::NodePortRange,
+        Code::RetiredFromNew,
+        Code::EndOfLife,
+        Code::ProxyModeBeta,
+        Code::ProxyModeDeprecated,
+        Code::AdmissionPlugins,
+        Code::TokenForever,
+        Code::KubeletFieldDiffers,
+        Code::EtcdQuota,
+    ];
+
     /// Finds a code by what is printed, in any case and with or without the letters.
     pub fn find(text: &str) -> Option<Code> {
         let text = text.trim().to_ascii_uppercase();

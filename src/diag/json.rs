@@ -1,35 +1,48 @@
-//! Findings for programs: one JSON array, a finding an object, places from 1, columns in characters.
+//! Findings for programs: one JSON array, a finding an object, places from 1, columns in characters. Waived ones stand at
+//! its end, with `waived` for their severity.
 
 use serde_json::{Value, json};
 
-use super::{Label, Report};
+use super::{Diagnostic, Label, Report};
 use crate::source::Sources;
 
 /// Returns all findings as JSON, ending in a line break.
 pub fn json(report: &Report, sources: &Sources) -> String {
-    let findings: Vec<Value> = report
-        .sorted(sources)
-        .into_iter()
-        .map(|finding| {
-            let mut object = json!({
-                "code": finding.code.as_str(),
-                "severity": finding.severity.word(),
-                "message": finding.message,
-                "reason": finding.reason,
-                "help": finding.help,
-                "related": finding.secondary.iter().map(|label| place(label, sources)).collect::<Vec<_>>(),
-            });
-            if let (Some(label), Some(object)) = (&finding.primary, object.as_object_mut())
-                && let Value::Object(place) = place(label, sources)
-            {
-                object.extend(place);
-            }
-            object
-        })
-        .collect();
+    let said = report.sorted(sources).into_iter().map(|finding| object(finding, sources));
+    let waived = report.waived(sources).into_iter().map(|waived| {
+        let mut object = object(&waived.finding, sources);
+        let (line, column) = sources.line_col(waived.by.place);
+        object["severity"] = json!("waived");
+        object["waived"] = json!({
+            "reason": waived.by.reason,
+            "until": waived.by.until.to_string(),
+            "path": sources.path(waived.by.place.source),
+            "line": line,
+            "column": column,
+        });
+        object
+    });
+    let findings: Vec<Value> = said.chain(waived).collect();
     let mut text = serde_json::to_string_pretty(&findings).unwrap_or_else(|_| "[]".to_owned());
     text.push('\n');
     text
+}
+
+fn object(finding: &Diagnostic, sources: &Sources) -> Value {
+    let mut object = json!({
+        "code": finding.code.as_str(),
+        "severity": finding.severity.word(),
+        "message": finding.message,
+        "reason": finding.reason,
+        "help": finding.help,
+        "related": finding.secondary.iter().map(|label| place(label, sources)).collect::<Vec<_>>(),
+    });
+    if let (Some(label), Some(object)) = (&finding.primary, object.as_object_mut())
+        && let Value::Object(place) = place(label, sources)
+    {
+        object.extend(place);
+    }
+    object
 }
 
 fn place(label: &Label, sources: &Sources) -> Value {
@@ -48,7 +61,7 @@ fn place(label: &Label, sources: &Sources) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::{Code, Diagnostic};
+    use crate::diag::Code;
     use crate::source::Span;
 
     #[test]

@@ -9,8 +9,12 @@ pub mod github;
 pub mod json;
 pub mod render;
 pub mod sarif;
+mod waived;
 
 pub use code::Code;
+pub use waived::{Acceptance, Waived};
+
+use std::collections::BTreeSet;
 
 use crate::source::{Sources, Span};
 
@@ -105,6 +109,14 @@ impl Diagnostic {
         self
     }
 
+    /// By path, offset and code; what has no place comes first.
+    fn order(&self, sources: &Sources) -> impl Ord + use<> {
+        let place = self.primary.as_ref().map(|label| {
+            (sources.path(label.span.source).as_bytes().to_vec(), label.span.start, label.span.end)
+        });
+        (place, self.code, self.message.clone())
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -121,6 +133,10 @@ pub const MAX_FINDINGS: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Report {
     findings: Vec<Diagnostic>,
+    waived: Vec<Waived>,
+    /// Codes that are accepted wherever they are found.
+    accepted: BTreeSet<Code>,
+    accepted_unkept: usize,
     concealed: Vec<Span>,
     errors: usize,
     warnings: usize,
@@ -134,13 +150,63 @@ impl Report {
 
     /// Adds a finding. Past [`MAX_FINDINGS`] it is counted and not kept.
     pub fn push(&mut self, finding: Diagnostic) {
+        let full = self.findings.len() >= MAX_FINDINGS;
+        if full && finding.severity == Severity::Warning && self.accepted.contains(&finding.code) {
+            self.accepted_unkept += 1;
+            return;
+        }
         match finding.severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
         }
-        if self.findings.len() < MAX_FINDINGS {
+        if !full {
             self.findings.push(finding);
         }
+    }
+
+    /// Says which warnings [`Report::waive`] will take wherever they are found, so that those past [`MAX_FINDINGS`] count
+    /// as waived.
+    pub fn accept(&mut self, codes: impl IntoIterator<Item = Code>) {
+        self.accepted.extend(codes);
+    }
+
+    /// Sets warnings apart: those for which `judge` gives a reason. It may add to those that stay.
+    pub fn waive(&mut self, mut judge: impl FnMut(&mut Diagnostic) -> Option<Acceptance>) {
+        for mut finding in std::mem::take(&mut self.findings) {
+            match if finding.severity == Severity::Warning { judge(&mut finding) } else { None } {
+                Some(by) => {
+                    self.warnings -= 1;
+                    self.waived.push(Waived { finding, by });
+                }
+                None => self.findings.push(finding),
+            }
+        }
+    }
+
+    /// Adds a warning that is waived.
+    pub fn push_waived(&mut self, waived: Waived) {
+        if self.waived.len() < MAX_FINDINGS {
+            self.waived.push(waived);
+        } else {
+            self.accepted_unkept += 1;
+        }
+    }
+
+    /// Returns the warnings that are waived by path, offset and code.
+    pub fn waived(&self, sources: &Sources) -> Vec<&Waived> {
+        let mut waived: Vec<&Waived> = self.waived.iter().collect();
+        waived.sort_by_cached_key(|waived| waived.finding.order(sources));
+        waived
+    }
+
+    /// Returns the warnings that are waived in the order they were made.
+    pub fn iter_waived(&self) -> std::slice::Iter<'_, Waived> {
+        self.waived.iter()
+    }
+
+    /// Returns how many warnings are waived, those not kept included.
+    pub fn waived_count(&self) -> usize {
+        self.waived.len() + self.accepted_unkept
     }
 
     /// Adds findings.
@@ -188,18 +254,15 @@ impl Report {
     /// Returns the findings by path, offset and code; those without a place come first.
     pub fn sorted(&self, sources: &Sources) -> Vec<&Diagnostic> {
         let mut findings: Vec<&Diagnostic> = self.findings.iter().collect();
-        findings.sort_by_cached_key(|finding| {
-            let place = finding.primary.as_ref().map(|label| {
-                (sources.path(label.span.source).as_bytes().to_vec(), label.span.start, label.span.end)
-            });
-            (place, finding.code, finding.message.clone())
-        });
+        findings.sort_by_cached_key(|finding| finding.order(sources));
         findings
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use time::Date;
+
     use super::*;
 
     #[test]
@@ -215,6 +278,19 @@ mod tests {
         let order: Vec<&str> = report.sorted(&sources).iter().map(|f| f.message.as_str()).collect();
         assert_eq!(order, ["zeroth", "first", "second", "third"]);
         assert_eq!(report.counts(), (3, 1));
+        assert!(report.has_errors());
+    }
+
+    #[test]
+    fn accepted_warnings_past_the_limit_count_as_waived() {
+        let mut report = Report::new();
+        report.accept([Code::EvenEtcd]);
+        report.extend((0..MAX_FINDINGS + 7).map(|_| Diagnostic::warning(Code::EvenEtcd, "x")));
+        report.push(Diagnostic::error(Code::EvenEtcd, "an error is never waived"));
+        let place = Span::new(Sources::new().add("a", ""), 0..0);
+        let until = Date::MIN;
+        report.waive(|_| Some(Acceptance { place, reason: String::new(), until, ends_soon: false }));
+        assert_eq!((report.counts(), report.waived_count()), ((1, 0), MAX_FINDINGS + 7));
         assert!(report.has_errors());
     }
 

@@ -2,12 +2,13 @@
 //!
 //! The only file that names annotate-snippets. It returns text; whoever prints decides where and whether in colour.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
 use super::excerpt::{self, Excerpt, printable};
-use super::{Diagnostic, Report, Severity};
+use super::{Diagnostic, Report, Severity, Waived};
 use crate::source::Sources;
 
 /// How the long form looks.
@@ -17,11 +18,13 @@ pub struct Look {
     pub colour: bool,
     /// Columns of the terminal.
     pub width: usize,
+    /// Waived warnings too.
+    pub waived: bool,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Look { colour: false, width: 140 }
+        Look { colour: false, width: 140, waived: false }
     }
 }
 
@@ -31,7 +34,17 @@ pub fn text(report: &Report, sources: &Sources, look: Look) -> String {
     let renderer = renderer.term_width(look.width);
     let mut out = String::new();
     for finding in report.sorted(sources) {
-        out.push_str(&one_text(finding, report, sources, &renderer));
+        let level = match finding.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        out.push_str(&one_text(finding, level, report, sources, &renderer));
+        out.push_str("\n\n");
+    }
+    for Waived { finding, by } in report.waived(sources).into_iter().filter(|_| look.waived) {
+        let accepted = format!("accepted until {}: {}", by.until, by.reason);
+        let finding = finding.clone().also(by.place, accepted);
+        out.push_str(&one_text(&finding, Level::NOTE.with_name(WAIVED), report, sources, &renderer));
         out.push_str("\n\n");
     }
     if let Some(summary) = summary(report) {
@@ -41,21 +54,29 @@ pub fn text(report: &Report, sources: &Sources, look: Look) -> String {
     out
 }
 
+/// The word that a waived finding begins with, in place of its severity.
+const WAIVED: &str = "waived";
+
 /// Returns all findings as `path:line:col: error[KH0101]: message`, a line each.
 pub fn lines(report: &Report, sources: &Sources) -> String {
-    let mut out = String::new();
-    for finding in report.sorted(sources) {
-        if let Some(label) = &finding.primary {
-            let (line, column) = sources.line_col(label.span);
-            let _ = write!(out, "{}:{line}:{column}: ", printable(sources.path(label.span.source)));
-        }
-        let word = finding.severity.word();
-        let _ = writeln!(out, "{word}[{}]: {}", finding.code, printable(&finding.message));
-    }
-    out
+    let findings = report.sorted(sources).into_iter();
+    findings.map(|finding| line(finding, finding.severity.word(), sources)).collect()
 }
 
-/// Returns "2 errors, 1 warning", or nothing when there is no finding.
+/// Returns the waived findings in the same form.
+pub fn waived_lines(report: &Report, sources: &Sources) -> String {
+    report.waived(sources).into_iter().map(|waived| line(&waived.finding, WAIVED, sources)).collect()
+}
+
+fn line(finding: &Diagnostic, word: &str, sources: &Sources) -> String {
+    let place = finding.primary.as_ref().map(|label| {
+        let (line, column) = sources.line_col(label.span);
+        format!("{}:{line}:{column}: ", printable(sources.path(label.span.source)))
+    });
+    format!("{}{word}[{}]: {}\n", place.unwrap_or_default(), finding.code, printable(&finding.message))
+}
+
+/// Returns "2 errors, 1 warning, 3 waived", or nothing when there is no finding.
 pub fn summary(report: &Report) -> Option<String> {
     let (errors, warnings) = report.counts();
     let number = |count: usize, word: &str| match count {
@@ -63,20 +84,29 @@ pub fn summary(report: &Report) -> Option<String> {
         1 => Some(format!("1 {word}")),
         _ => Some(format!("{count} {word}s")),
     };
+    let waived =
+        Some(report.waived_count()).filter(|count| *count > 0).map(|count| format!("{count} {WAIVED}"));
     let parts: Vec<String> =
-        [number(errors, "error"), number(warnings, "warning")].into_iter().flatten().collect();
+        [number(errors, "error"), number(warnings, "warning"), waived].into_iter().flatten().collect();
     let mut summary = parts.join(", ");
     if report.omitted() > 0 {
         let _ = write!(summary, "; the last {} are not shown", report.omitted());
     }
+    let soon = report.iter_waived().filter(|waived| waived.by.ends_soon);
+    let soon: BTreeSet<_> = soon.map(|waived| (waived.by.until, waived.finding.code)).collect();
+    for (until, code) in soon {
+        let _ = write!(summary, "; the waiver of {code} lapses after {until}");
+    }
     (!summary.is_empty()).then_some(summary)
 }
 
-fn one_text(finding: &Diagnostic, report: &Report, sources: &Sources, renderer: &Renderer) -> String {
-    let level = match finding.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-    };
+fn one_text(
+    finding: &Diagnostic,
+    level: Level<'_>,
+    report: &Report,
+    sources: &Sources,
+    renderer: &Renderer,
+) -> String {
     let labels = finding.primary.iter().chain(&finding.secondary);
     let excerpts = excerpt::cut(labels, sources, report);
     let mut elements: Vec<Element<'_>> = Vec::new();

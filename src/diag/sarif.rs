@@ -1,16 +1,19 @@
-//! Findings for code hosts: SARIF 2.1.0 (OASIS), with the rules that occur and their explanations.
+//! Findings for code hosts: SARIF 2.1.0 (OASIS), with the rules that occur and their explanations. Waived ones are
+//! suppressed results.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Code, Label, Report, Severity};
+use super::{Code, Diagnostic, Label, Report, Severity};
 use crate::source::Sources;
 
 /// Returns all findings as one SARIF log, ending in a line break.
 pub fn sarif(report: &Report, sources: &Sources) -> String {
     let findings = report.sorted(sources);
-    let codes: BTreeSet<Code> = findings.iter().map(|finding| finding.code).collect();
+    let waived = report.waived(sources);
+    let codes: BTreeSet<Code> =
+        findings.iter().copied().chain(waived.iter().map(|waived| &waived.finding)).map(|f| f.code).collect();
     let rules: Vec<Value> = codes
         .iter()
         .map(|code| {
@@ -21,29 +24,22 @@ pub fn sarif(report: &Report, sources: &Sources) -> String {
             })
         })
         .collect();
-    let results: Vec<Value> = findings
-        .iter()
-        .map(|finding| {
-            let mut message = finding.message.clone();
-            for part in finding.reason.iter().chain(&finding.help) {
-                message.push('\n');
-                message.push_str(part);
-            }
-            let related = finding.secondary.iter().enumerate().map(|(number, label)| {
-                let mut location = location(label, sources);
-                location["id"] = json!(number + 1);
-                location["message"] = json!({"text": label.text});
-                location
-            });
-            json!({
-                "ruleId": finding.code.as_str(),
-                "level": match finding.severity { Severity::Error => "error", Severity::Warning => "warning" },
-                "message": {"text": message},
-                "locations": finding.primary.iter().map(|label| location(label, sources)).collect::<Vec<_>>(),
-                "relatedLocations": related.collect::<Vec<_>>(),
-            })
-        })
-        .collect();
+    let mut results: Vec<Value> = findings.into_iter().map(|finding| result(finding, sources)).collect();
+    // If one result of a run has suppressions, each has (SARIF 3.27.23); an empty list says that it is not suppressed.
+    if !waived.is_empty() {
+        results.iter_mut().for_each(|result| result["suppressions"] = json!([]));
+    }
+    results.extend(waived.into_iter().map(|waived| {
+        let mut result = result(&waived.finding, sources);
+        let place = Label { span: waived.by.place, text: String::new() };
+        result["suppressions"] = json!([{
+            "kind": "external",
+            "status": "accepted",
+            "justification": format!("{} (until {})", waived.by.reason, waived.by.until),
+            "location": location(&place, sources),
+        }]);
+        result
+    }));
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -57,6 +53,27 @@ pub fn sarif(report: &Report, sources: &Sources) -> String {
     let mut text = serde_json::to_string_pretty(&log).unwrap_or_else(|_| "{}".to_owned());
     text.push('\n');
     text
+}
+
+fn result(finding: &Diagnostic, sources: &Sources) -> Value {
+    let mut message = finding.message.clone();
+    for part in finding.reason.iter().chain(&finding.help) {
+        message.push('\n');
+        message.push_str(part);
+    }
+    let related = finding.secondary.iter().enumerate().map(|(number, label)| {
+        let mut location = location(label, sources);
+        location["id"] = json!(number + 1);
+        location["message"] = json!({"text": label.text});
+        location
+    });
+    json!({
+        "ruleId": finding.code.as_str(),
+        "level": match finding.severity { Severity::Error => "error", Severity::Warning => "warning" },
+        "message": {"text": message},
+        "locations": finding.primary.iter().map(|label| location(label, sources)).collect::<Vec<_>>(),
+        "relatedLocations": related.collect::<Vec<_>>(),
+    })
 }
 
 fn location(label: &Label, sources: &Sources) -> Value {
@@ -86,7 +103,6 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Diagnostic;
     use crate::source::Span;
 
     #[test]

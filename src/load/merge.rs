@@ -1,4 +1,4 @@
-//! Joins the documents of a cluster: maps by key, `hosts` by appending, everything else may be set once.
+//! Joins the documents of a cluster: maps by key, `hosts` and `waivers` by appending, everything else may be set once.
 //!
 //! The order of documents decides only which of two conflicting places is called the second; the merged settings do
 //! not depend on it.
@@ -27,18 +27,18 @@ fn merge_maps(into: &mut Vec<Entry>, from: Vec<Entry>, path: &mut Vec<String>, r
 }
 
 fn merge_entries(first: &mut Entry, second: Entry, path: &mut Vec<String>, report: &mut Report) {
-    let hosts = path.len() == 1 && path[0] == "hosts";
+    let appended = path.len() == 1 && matches!(path[0].as_str(), "hosts" | "waivers");
     let schema = path.len() == 1 && path[0] == "schema";
     match (&mut first.value.value, second.value.value) {
         (Value::Map(into), Value::Map(from)) => merge_maps(into, from, path, report),
-        (Value::List(into), Value::List(from)) if hosts => into.extend(from),
+        (Value::List(into), Value::List(from)) if appended => into.extend(from),
         // A key with nothing after it says nothing, so it takes nothing away from a document that fills it.
         (Value::Map(_) | Value::Null, Value::Null) => {}
-        (Value::List(_), Value::Null) if hosts => {}
+        (Value::List(_), Value::Null) if appended => {}
         (Value::Null, value @ Value::Map(_)) => {
             *first = Entry { key: second.key, value: Node { value, span: second.value.span } };
         }
-        (Value::Null, value @ Value::List(_)) if hosts => {
+        (Value::Null, value @ Value::List(_)) if appended => {
             *first = Entry { key: second.key, value: Node { value, span: second.value.span } };
         }
         (

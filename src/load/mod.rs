@@ -39,7 +39,7 @@ pub struct LoadedCluster {
     pub folder: Option<String>,
     /// Where `secrets/`, `files/` and `patches/` of this cluster lie.
     pub dir: PathBuf,
-    /// All documents merged: maps by key, `hosts` appended.
+    /// All documents merged: maps by key, `hosts` and `waivers` appended.
     pub root: Node,
     /// The documents it was merged from, in the order they were read.
     pub files: Vec<SourceId>,

@@ -9,6 +9,7 @@ mod host;
 mod net;
 pub mod releases;
 mod version;
+mod waiver;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub use host::{
 };
 pub use net::{Endpoint, Family, IpSet, Subnets, Vip};
 pub use version::{KubeadmApi, Version};
+pub use waiver::Waiver;
 
 use crate::pki::recipients::Recipients;
 use crate::value::Value;
@@ -58,6 +60,8 @@ pub struct Cluster {
     /// Hosts that leave it (`state: retired`), sorted by FQDN. They count for nothing but their names and addresses, and
     /// keep a bundle that takes them down.
     pub retired: Vec<Host>,
+    /// Warnings that are accepted, by code, path and day. Nothing on a host depends on them.
+    pub waivers: Vec<Waiver>,
 }
 
 /// `cluster.state`.

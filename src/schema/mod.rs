@@ -14,6 +14,7 @@ mod load_balancer;
 pub mod page;
 mod pki;
 mod secrets;
+mod waivers;
 
 pub use host::HOST;
 
@@ -172,6 +173,10 @@ pub enum Format {
     KeyAlgorithm,
     /// A public key that the store is encrypted to.
     Recipient,
+    /// The code of a finding that may be a warning.
+    FindingCode,
+    /// A day, as ISO 8601 writes it.
+    Date,
 }
 
 /// A TCP or UDP port.
@@ -306,6 +311,11 @@ pub static INVENTORY: &[Key] = &[
         "artifacts",
         Kind::Map(artifacts::KEYS),
         "Packages and programs that travel beside the bundles, below the inventory's `artifacts/` with their digests in `artifacts/SHA256SUMS`.",
+    ),
+    key(
+        "waivers",
+        Kind::List(&Kind::Map(waivers::KEYS)),
+        "Warnings that are accepted, each with a reason and a last day. Lists of several documents are joined.",
     ),
     key("images", Kind::Foreign("images"), "Container images in the bundles.")
         .coming("carrying container images in the bundles"),

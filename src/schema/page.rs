@@ -135,6 +135,8 @@ fn word(format: Format) -> String {
         Format::PreflightCheck => "check",
         Format::KeyAlgorithm => "kind of key",
         Format::Recipient => "public key",
+        Format::FindingCode => "code",
+        Format::Date => "date",
     }
     .to_owned()
 }

@@ -137,6 +137,7 @@ fn cluster() -> Cluster {
         recipients: crate::pki::recipients::Recipients::default(),
         hosts,
         retired: Vec::new(),
+        waivers: Vec::new(),
     }
 }
 

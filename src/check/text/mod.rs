@@ -3,6 +3,7 @@
 //! The decoder asks once whether a value is well formed and reads it again when it fills the model; both ask here, so
 //! that they agree. Nothing here knows keys or places.
 
+pub mod finding;
 pub mod names;
 pub mod network;
 pub mod quantity;
@@ -75,6 +76,8 @@ pub fn judge(format: Format, text: &str) -> Read<()> {
         Format::SysctlName => names::sysctl(text).map(drop),
         Format::KeyAlgorithm => names::key_algorithm(text).map(drop),
         Format::Recipient => names::recipient(text).map(drop),
+        Format::FindingCode => finding::code(text).map(drop),
+        Format::Date => finding::date(text).map(drop),
         Format::ImageRepository => names::image_repository(text).map(drop),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::date;
 use crate::ledger::Ledger;
-use crate::model::{Cluster, Host, Role, bracketed};
+use crate::model::{Cluster, Host, Role, Waiver, bracketed};
 use crate::pki::store::Store;
 use crate::plan::{CertRequest, ports};
 use crate::render::units;
@@ -49,6 +49,7 @@ pub fn cluster_json(
                 .map(|p| json!({"roles": p.roles, "packages": p.packages, "other": p.other}))
                 .collect(),
         ),
+        ("waivers", cluster.waivers.iter().map(waiver_json).collect()),
     ];
     // A host and a certificate a line: a change of one is a line of a diff, and no tree of ten thousand hosts is built.
     let mut out = String::from("{\n");
@@ -73,6 +74,15 @@ fn json_lines(out: &mut String, items: impl Iterator<Item = Json>) {
     if !out.ends_with("[\n") {
         out.push('\n');
     }
+}
+
+fn waiver_json(waiver: &Waiver) -> Json {
+    json!({
+        "code": waiver.code.as_str(),
+        "path": waiver.path,
+        "until": waiver.until.to_string(),
+        "reason": waiver.reason,
+    })
 }
 
 fn host_json(cluster: &Cluster, ledger: &Ledger, h: &Host) -> Json {

@@ -11,9 +11,11 @@ pub use json::cluster_json;
 use std::collections::BTreeMap;
 
 use askama::Template;
+use time::Date;
 
+use crate::diag::Code;
 use crate::ledger::Ledger;
-use crate::model::{Cluster, Host, KubeProxyMode, Role};
+use crate::model::{Cluster, Host, KubeProxyMode, Role, Waiver};
 use crate::pki::store::Store;
 use crate::plan::{CertRequest, FileEntry, ports};
 use crate::render::units;
@@ -47,6 +49,7 @@ struct ClusterView {
     images: Vec<String>,
     packages: Vec<units::Packages>,
     certificates: Vec<CertRow>,
+    waivers: Vec<WaiverRow>,
 }
 
 struct VipRow {
@@ -75,6 +78,14 @@ struct CertRow {
     purpose: &'static str,
     issuer: String,
     not_after: String,
+}
+
+struct WaiverRow {
+    code: Code,
+    title: &'static str,
+    place: String,
+    until: Date,
+    reason: String,
 }
 
 #[derive(Template)]
@@ -185,6 +196,7 @@ pub fn cluster_page(
         images: images.to_vec(),
         packages: units::packages(cluster),
         certificates: certificates.iter().map(|c| cert_row(c, store)).collect(),
+        waivers: cluster.waivers.iter().map(waiver_row).collect(),
     };
     Ok(ClusterPage { v: &view }.render()? + "\n")
 }
@@ -256,6 +268,30 @@ fn folders(files: &[&FileEntry]) -> Vec<FileRow> {
     let row =
         |(folder, names): (&str, Vec<&str>)| FileRow { folder: folder.to_owned(), names: names.join(", ") };
     by_folder.into_iter().map(row).collect()
+}
+
+fn waiver_row(waiver: &Waiver) -> WaiverRow {
+    let place =
+        waiver.path.as_ref().map_or_else(|| "everywhere".to_owned(), |path| format!("`{}`", cell(path)));
+    WaiverRow {
+        code: waiver.code,
+        title: waiver.code.title(),
+        place,
+        until: waiver.until,
+        reason: cell(&waiver.reason),
+    }
+}
+
+/// A person's text in a table: nothing in it ends the cell, is markup or draws an image.
+fn cell(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\|<>[]`*_!&".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn cert_row(c: &CertRequest, store: &Store) -> CertRow {

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Format, Kind};
+use crate::diag::Code;
 
 const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const QUALIFIED: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?";
@@ -96,6 +97,10 @@ pub fn of(format: Format) -> Value {
             {"type": "string", "pattern": "^([Ee][Cc][Dd][Ss][Aa]-[Pp](256|384)|[Rr][Ss][Aa]-(2048|3072|4096))$"},
         ]}),
         Format::Recipient => text("^\\s*(age1[0-9a-z]{58}|ssh-ed25519\\s+[A-Za-z0-9+/]+=*(\\s.*)?)\\s*$"),
+        Format::FindingCode => {
+            json!({"enum": Code::WAIVABLE.iter().map(|code| code.as_str()).collect::<Vec<_>>()})
+        }
+        Format::Date => text("^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"),
     }
 }
 
