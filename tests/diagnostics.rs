@@ -1,6 +1,7 @@
 //! Every code of the catalogue on a bad inventory, with its exact text, and a near miss that passes.
 //!
-//! `tests/diagnostics/<CODE>-<slug>/` holds `bad` and `good`, each a document or a folder, and `expected.txt`. With
+//! `tests/diagnostics/<CODE>-<slug>/` holds `bad` and `good`, each a document or a folder, and `expected.txt`, and `today` where the
+//! day matters. With
 //! KHAGEN_BLESS=1 the expected texts are written anew, to be reviewed as a diff. What no file can show (a pipe, a file
 //! that nobody may read) is built here.
 
@@ -32,12 +33,21 @@ fn judge(path: &Path, base: &Path) -> Said {
     }
     let (mut sources, mut report) = (Sources::new(), Report::new());
     let loaded = khagen::load::load(path, &mut sources, &mut report);
-    // Findings about versions depend on the day.
-    let today = Date::from_calendar_date(2026, Month::November, 22).expect("a date");
-    let inventory = khagen::check::check(&loaded, &sources, today, &mut report);
+    let inventory = khagen::check::check(&loaded, &sources, today(base), &mut report);
     let text = render::text(&report, &sources, render::Look::default());
     let text = text.replace(&format!("{}/", base.display()), "");
     Said { text, report, inventory }
+}
+
+/// Findings about versions and waivers depend on the day: the case's own, in `today`, or 2026-11-22.
+fn today(case: &Path) -> Date {
+    let Ok(text) = fs::read_to_string(case.join("today")) else {
+        return Date::from_calendar_date(2026, Month::November, 22).expect("a date");
+    };
+    let numbers: Vec<u16> = text.trim().split('-').map(|part| part.parse().expect("a number")).collect();
+    let month = Month::try_from(u8::try_from(numbers[1]).expect("small")).expect("a month");
+    let day = u8::try_from(numbers[2]).expect("small");
+    Date::from_calendar_date(i32::from(numbers[0]), month, day).expect("a date")
 }
 
 fn cases() -> Vec<PathBuf> {
@@ -156,7 +166,6 @@ fn every_code_has_a_case() {
 /// What may be waived is what is a warning in some case, and a waiver can name the setting that it points at.
 #[test]
 fn every_warning_may_be_waived_where_it_stands() {
-    let today = Date::from_calendar_date(2026, Month::November, 22).expect("a date");
     let mut warnings = BTreeSet::new();
     for case in cases().iter().filter(|case| !member(case, "bad").join("ca.pem").is_file()) {
         for name in ["bad", "good"] {
@@ -164,7 +173,7 @@ fn every_warning_may_be_waived_where_it_stands() {
             let loaded = khagen::load::load(&member(case, name), &mut sources, &mut report);
             let missing = khagen::check::MissingSecrets::AreErrors;
             let clusters =
-                khagen::check::check_keeping_places(&loaded, &sources, today, missing, &mut report);
+                khagen::check::check_keeping_places(&loaded, &sources, today(case), missing, &mut report);
             let about_waivers = |code: Code| code.as_str().starts_with("KH07");
             let found = report.iter().filter(|f| f.severity == Severity::Warning && !about_waivers(f.code));
             for finding in found {

@@ -62,6 +62,11 @@ impl Places {
         self.exactly(path).is_some()
     }
 
+    /// Whether the setting stands at this very path, not in a layer below the host.
+    pub fn stands_itself(&self, path: &str) -> bool {
+        self.spans.contains_key(path)
+    }
+
     /// The settings at each place.
     pub fn by_span(&self) -> HashMap<Span, Vec<&str>> {
         let mut paths: HashMap<Span, Vec<&str>> = HashMap::new();

@@ -227,6 +227,8 @@ catalogue! {
         "The scheduler fills a node up to the kubelet's maxPods (110 by default). A /24 has 254 addresses, a /26 62.";
     VipInTwoClusters "KH0316" "a VIP is in two clusters"
         "Two pairs of balancers would fight for one address.";
+    PodSubnetNearlyFull "KH0317" "the pod subnet has no room to grow"
+        "Fewer than a tenth of the nodes could be added. Every node takes a range of its own out of podSubnet, which cannot change once the cluster runs. What is meant to stay as it is may be waived.";
 
     // KH04: topology, roles, ports.
     RoleMissing "KH0400" "a role without a host"
@@ -285,6 +287,12 @@ catalogue! {
         "nftables is beta in 1.31 and 1.32.";
     ProxyModeDeprecated "KH0506" "a deprecated mode of kube-proxy"
         "ipvs is deprecated from 1.35 on; nftables does the same work as fast.";
+    EndsSoon "KH0507" "a minor of Kubernetes that ends soon"
+        "Its end of life is ninety days away or less. An upgrade goes one minor at a time, through a rollout that somebody must plan. Until then a waiver with the last day accepts it. The finding depends on the day and on nothing that is built.";
+    EtcdLineEnds "KH0508" "a line of etcd that is two lines behind"
+        "etcd's project maintains its current line and the one before it. It gives no dates, and a third line may still get fixes for a while, as nobody promises. etcd is upgraded one line at a time.";
+    ProxyContradiction "KH0509" "kube-proxy is set up against what else is set"
+        "The network plugin is no part of the inventory, so khagen cannot know whether it replaces kube-proxy; `kubeProxy.mode: none` says so. What the inventory says of kube-proxy twice must agree: a mode although its phase is left out, or pods told by ranges that nobody gives out.";
     RepeatedArgument "KH0510" "a repeated flag below v1beta4"
         "kubeadm's API v1beta3, which versions below 1.31 read, holds extraArgs in a map.";
     NeedsV1Beta4 "KH0511" "a field that only v1beta4 has"
@@ -331,6 +339,8 @@ catalogue! {
         "The component reads a number, text, a time or a list there and stops at anything else.";
     StaticPodVariable "KH0533" "a variable that a static pod cannot have"
         "API server, controller manager and scheduler are static pods. Their variables have a value, or come from the pod itself by fieldRef or resourceFieldRef; what an object of the API holds is not there before the API is.";
+    NoEffect "KH0539" "a setting that nothing reads"
+        "What else is set makes its reader pass over it: balancers' settings without balancers of the cluster, a node's settings on a host that is none, CoreDNS's image where CoreDNS is left out, a section of kube-proxy's configuration for another mode. Whoever wrote it expects something that will not happen.";
     EtcdTiming "KH0540" "timings that etcd refuses"
         "electionTimeout must be five heartbeats at least and 50 s at most.";
     EtcdQuota "KH0541" "a large quota for etcd"
@@ -349,6 +359,10 @@ catalogue! {
         "`khagen secret set NAME < FILE` puts it there, encrypted if `secrets.recipients` is set; `khagen secret list` shows what there is.";
     KeyAlgorithm "KH0605" "a kind of key that cannot be"
         "ECDSA on P-256 is small, quick and known to every program. P-384 and RSA are there for those who must have them. Ed25519 is not: kubeadm loads RSA and ECDSA keys only.";
+    EndsWithCa "KH0606" "a CA that ends before what is renewed under it"
+        "A certificate never outlives its CA. Where `caValidity` is less than twice `validity` without `renewBefore`, the first renewal is cut short by the CA's end: certificates and trust roots then lapse together on one day, and renewing does not help. A root takes three rollouts to replace (`khagen pki rotate`).";
+    SanMissing "KH0607" "a URL of the API servers that their certificates do not name"
+        "A URL of the service-account issuer with the API servers' port is served by them, under a certificate that must name its host. Names beside the endpoint, the VIPs and the balancers are given in `apiServer.certSANs`.";
     ImportUnreadable "KH0620" "a file that cannot be imported"
         "`khagen pki import --ca` takes a CA's certificate in PEM form, those above it in the same file, and its key as PKCS#8 (encrypted or not), SEC1 or PKCS#1. Keys that OpenSSL encrypted in its own way (`Proc-Type: 4,ENCRYPTED`) and OpenSSH's format are turned into PKCS#8 by the command that the message names.";
     ImportOtherKey "KH0621" "a key that does not belong to the certificate"
@@ -417,6 +431,7 @@ impl Code {
         Code::ArtifactVersion,
         Code::DnsDomainOverlap,
         Code::ClusterNameTwice,
+        Code::PodSubnetNearlyFull,
         Code::SingleEtcd,
         Code::EvenEtcd,
         Code::ManyEtcd,
@@ -428,10 +443,16 @@ impl Code {
         Code::EndOfLife,
         Code::ProxyModeBeta,
         Code::ProxyModeDeprecated,
+        Code::EndsSoon,
+        Code::EtcdLineEnds,
+        Code::ProxyContradiction,
         Code::AdmissionPlugins,
         Code::TokenForever,
         Code::KubeletFieldDiffers,
+        Code::NoEffect,
         Code::EtcdQuota,
+        Code::EndsWithCa,
+        Code::SanMissing,
     ];
 
     /// Finds a code by what is printed, in any case and with or without the letters.

@@ -218,8 +218,26 @@ pub static KUBERNETES: [KubernetesMinor; 10] = [
     },
 ];
 
-/// The lines of etcd that khagen writes flags and units for.
-pub const ETCD_LINES: [(u32, u32); 3] = [(3, 5), (3, 6), (3, 7)];
+/// A line of etcd.
+#[derive(Debug)]
+pub struct EtcdLine {
+    /// Major and minor.
+    pub line: (u32, u32),
+    /// When the line after the next one came out, and its name: from then on the project promises no fixes.
+    pub left_behind: Option<(Date, &'static str)>,
+}
+
+/// The lines of etcd that khagen writes flags and units for. Dates: github.com/etcd-io/etcd/releases.
+pub static ETCD_LINES: [EtcdLine; 3] = [
+    EtcdLine { line: (3, 5), left_behind: Some((on(2026, Month::July, 9), "3.7")) },
+    EtcdLine { line: (3, 6), left_behind: None },
+    EtcdLine { line: (3, 7), left_behind: None },
+];
+
+/// Finds the line that a version belongs to.
+pub fn etcd_line(version: Version) -> Option<&'static EtcdLine> {
+    ETCD_LINES.iter().find(|known| known.line == version.line())
+}
 
 /// Finds the minor that a version belongs to.
 pub fn kubernetes(version: Version) -> Option<&'static KubernetesMinor> {

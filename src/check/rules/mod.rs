@@ -16,10 +16,12 @@ mod nodes;
 mod paths;
 mod pki;
 mod ports;
+mod proxy;
 mod subnets;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod unused;
 mod variables;
 mod versions;
 
@@ -39,6 +41,7 @@ pub fn check(cluster: &Cluster, places: &Places, today: Date, report: &mut Repor
     balancers::check(&scope, report);
     ports::check(&scope, report);
     versions::check(&scope, today, report);
+    proxy::check(&scope, report);
     components::check(&scope, report);
     kubeadm::check(&scope, report);
     kubelet::check(&scope, report);
@@ -46,6 +49,7 @@ pub fn check(cluster: &Cluster, places: &Places, today: Date, report: &mut Repor
     nodes::check(&scope, report);
     paths::check(&scope, report);
     pki::check(&scope, report);
+    unused::check(&scope, report);
 }
 
 /// Judges the clusters of one inventory beside each other.

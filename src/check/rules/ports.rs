@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Scope, own, path};
 use crate::diag::{Code, Diagnostic, Report};
-use crate::model::{Host, KubeProxyMode, LoadBalancerMode, Role};
-
-const LOAD_BALANCER: &str = "loadBalancer.port";
-const BIND_PORT: &str = "kubernetes.apiServer.bindPort";
-/// The API server's default service-node-port-range.
-const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
+use crate::model::{Host, KubeProxyMode};
+use crate::plan::ports::{self, NODE_PORTS};
 
 pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     if !scope.sound(&["loadBalancer.mode"]) {
@@ -23,7 +19,7 @@ pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
     }
 }
 
-/// A program that listens.
+/// A program that listens, and the place that says so.
 struct Listener {
     port: u16,
     what: &'static str,
@@ -33,44 +29,23 @@ struct Listener {
 }
 
 fn listeners(scope: &Scope<'_>, host: &Host) -> Vec<Listener> {
-    let cluster = scope.cluster;
-    let mut all = Vec::new();
-    let mut set = |port, what, place: &str| {
-        if scope.sound(&[place]) {
-            all.push(Listener { port, what, place: place.to_owned(), ours: true });
-        }
-    };
-    if host.has(Role::LoadBalancer) && cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
-        set(cluster.load_balancer.port, "nginx", LOAD_BALANCER);
+    let mut all: Vec<Listener> = Vec::new();
+    let known = ports::listeners(scope.cluster, host);
+    for listener in known.iter().filter(|listener| listener.setting.is_none_or(|place| scope.sound(&[place])))
+    {
+        all.push(Listener {
+            port: listener.port,
+            what: listener.program,
+            place: listener.setting.map_or_else(|| own(host), str::to_owned),
+            ours: listener.setting.is_some(),
+        });
     }
-    if host.has(Role::ControlPlane) {
-        set(cluster.kubernetes.bind_port, "kube-apiserver", BIND_PORT);
+    let place = path(host, "ssh.port");
+    if ports::logs_in_here(host) && scope.sound(&[&place]) {
+        all.push(Listener { port: host.ssh.port, what: "sshd", place, ours: true });
     }
-    if host.has(Role::Etcd) {
-        set(cluster.etcd.client_port, "etcd for its clients", "etcd.clientPort");
-        set(cluster.etcd.peer_port, "etcd for its peers", "etcd.peerPort");
-        set(cluster.etcd.metrics_port, "etcd for metrics", "etcd.metricsPort");
-    }
-    let logs_in_here = host.ssh.address == host.fqdn
-        || host.ssh.address == host.name
-        || host.ssh.address.parse().is_ok_and(|ip| host.addresses.cluster.contains(&ip));
-    if logs_in_here {
-        set(host.ssh.port, "sshd", &path(host, "ssh.port"));
-    }
-    // Fixed in kubeadm's manifests and in the kubelet's and kube-proxy's defaults.
-    let mut fixed = |port, what| all.push(Listener { port, what, place: own(host), ours: false });
-    if host.has(Role::ControlPlane) {
-        fixed(10257, "kube-controller-manager");
-        fixed(10259, "kube-scheduler");
-    }
-    if host.is_node() {
-        fixed(10250, "the kubelet");
-        fixed(10248, "the kubelet's health check");
-        if cluster.kubernetes.kube_proxy_mode != KubeProxyMode::None {
-            fixed(10249, "kube-proxy's metrics");
-            fixed(10256, "kube-proxy's health check");
-        }
-    }
+    // The port to change is the balancers' first: nobody but the endpoint knows it.
+    all.sort_by_key(|listener| (listener.place != "loadBalancer.port", !listener.ours));
     all
 }
 
@@ -116,8 +91,7 @@ fn node_ports(
     done: &mut BTreeMap<(u16, String), usize>,
     report: &mut Report,
 ) {
-    let args = &scope.cluster.kubernetes.api_server.extra_args;
-    let own_range = args.iter().any(|(name, _)| name == "service-node-port-range");
+    let own_range = ports::node_port_range(scope.cluster).is_some();
     if !host.is_node() || own_range || scope.cluster.kubernetes.kube_proxy_mode == KubeProxyMode::None {
         return;
     }

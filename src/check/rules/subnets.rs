@@ -211,8 +211,11 @@ fn capacity(scope: &Scope<'_>, net: &IpNet, mask: u8, place: &str, report: &mut 
     let bits = mask - net.prefix_len();
     // The mask is at most 16 bits longer by now.
     let ranges = 1usize << bits;
-    if nodes <= ranges || !scope.roles_sound() {
+    if !scope.roles_sound() {
         return;
+    }
+    if nodes <= ranges {
+        return nearly_full(scope, net, mask, nodes, ranges, report);
     }
     let need = (usize::BITS - (nodes - 1).leading_zeros()) as u8;
     let message = format!(
@@ -240,6 +243,27 @@ fn capacity(scope: &Scope<'_>, net: &IpNet, mask: u8, place: &str, report: &mut 
         .help(help);
     let finding = scope.at(finding, POD, format!("{ranges} ranges"));
     report.push(scope.also(finding, place, format!("a node's range is a /{mask}")));
+}
+
+/// Room for fewer than one node in ten more.
+fn nearly_full(scope: &Scope<'_>, net: &IpNet, mask: u8, nodes: usize, ranges: usize, report: &mut Report) {
+    let free = ranges - nodes;
+    if free > 0 && free * 10 >= nodes {
+        return;
+    }
+    let length = net.prefix_len();
+    let more = if free == 0 {
+        "no room for another node".to_owned()
+    } else {
+        format!("room for {} more", count(free, "node"))
+    };
+    let message = format!(
+        "podSubnet {net} has {more}: 2^({mask}-{length}) = {ranges} ranges of /{mask}, {nodes} of them taken"
+    );
+    let finding = Diagnostic::warning(Code::PodSubnetNearlyFull, message)
+        .reason("every node takes a range, one that is replaced too until the old Node object is gone, and the subnet cannot change later")
+        .help(format!("while the cluster is new, choose a podSubnet of /{} or larger", length.saturating_sub(1)));
+    report.push(scope.at(finding, POD, format!("{ranges} ranges")));
 }
 
 /// A range's first address is the network's, and of IPv4 its last the broadcast's. Hosts that take the number from one

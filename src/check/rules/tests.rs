@@ -207,6 +207,16 @@ impl Desk {
         ]
         .map(str::to_owned)
         .to_vec();
+        // What has no effect would be a finding of its own.
+        match cluster.load_balancer.mode {
+            LoadBalancerMode::Keepalived => {}
+            LoadBalancerMode::External => paths.retain(|path| path != "loadBalancer.virtualRouterId"),
+            LoadBalancerMode::None => {
+                paths.retain(|path| {
+                    !["loadBalancer.virtualRouterId", "loadBalancer.port"].contains(&path.as_str())
+                });
+            }
+        }
         for n in 0..cluster.load_balancer.vips.len() {
             paths.extend(["address", "virtualRouterId"].map(|key| format!("loadBalancer.vips.{n}.{key}")));
         }
@@ -232,7 +242,10 @@ impl Desk {
                 "nodeName",
                 "ssh.address",
                 "kubelet",
-            ] {
+            ]
+            .into_iter()
+            .filter(|key| *key != "kubelet" || host.is_node())
+            {
                 paths.push(format!("hosts.{}.{key}", host.name));
             }
             paths.extend(host.labels.keys().map(|key| format!("hosts.{}.labels.{key}", host.name)));

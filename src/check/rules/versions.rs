@@ -6,19 +6,20 @@ use time::Date;
 
 use super::Scope;
 use crate::diag::{Code, Diagnostic, Report};
-use crate::model::releases::{self, ETCD_LINES, KUBERNETES, KubernetesMinor, Nftables};
-use crate::model::{KubeProxyMode, Version};
+use crate::model::Version;
+use crate::model::releases::{self, ETCD_LINES, EtcdLine, KUBERNETES, KubernetesMinor};
 
 const VERSION: &str = "kubernetes.version";
 const ETCD: &str = "etcd.version";
-const PROXY: &str = "kubernetes.kubeProxy.mode";
 /// etcd's maxElectionMs.
 const MAX_ELECTION: u32 = 50_000;
 /// etcd's MaxQuotaBytes, a suggestion that it warns about.
 const MAX_QUOTA: u64 = 8 << 30;
+/// From how many days before its end of life a minor is mentioned: what an upgrade by one minor takes to plan.
+const ENDS_SOON: i64 = 90;
 
 pub(super) fn check(scope: &Scope<'_>, today: Date, report: &mut Report) {
-    etcd_line(scope, report);
+    etcd_line(scope, today, report);
     etcd_limits(scope, report);
     if !scope.sound(&[VERSION]) {
         return;
@@ -40,26 +41,42 @@ pub(super) fn check(scope: &Scope<'_>, today: Date, report: &mut Report) {
     end_of_life(scope, known, today, report);
     carried_packages(scope, report);
     etcd_minimum(scope, known, report);
-    if scope.sound(&[PROXY]) {
-        proxy_mode(scope, known, report);
-    }
 }
 
 fn end_of_life(scope: &Scope<'_>, known: &KubernetesMinor, today: Date, report: &mut Report) {
-    if today <= known.end_of_life {
+    let left = (known.end_of_life - today).whole_days();
+    if left > ENDS_SOON {
+        return;
+    }
+    let supported: Vec<&KubernetesMinor> =
+        KUBERNETES.iter().filter(|minor| minor.released <= today && today <= minor.end_of_life).collect();
+    if left >= 0 {
+        let message = format!(
+            "Kubernetes 1.{} reaches its end of life on {}, {}",
+            known.minor,
+            known.end_of_life,
+            match left {
+                0 => "today".to_owned(),
+                days => format!("in {}", super::count(usize::try_from(days).unwrap_or_default(), "day")),
+            }
+        );
+        let next = supported.iter().find(|minor| minor.minor > known.minor);
+        let finding = Diagnostic::warning(Code::EndsSoon, message)
+            .reason("after that day its faults, security ones too, are no longer mended, and an upgrade goes one minor at a time")
+            .help(match next {
+                Some(next) => format!("plan the upgrade to 1.{}; until then a waiver with that day accepts this", next.minor),
+                None => "a newer khagen will know the next minor; until then a waiver with that day accepts this".to_owned(),
+            });
+        report.push(scope.at(finding, VERSION, ""));
         return;
     }
     let message = format!("Kubernetes 1.{} reached its end of life on {}", known.minor, known.end_of_life);
-    let supported: Vec<String> = KUBERNETES
-        .iter()
-        .filter(|minor| minor.released <= today && today <= minor.end_of_life)
-        .map(|minor| format!("1.{}", minor.minor))
-        .collect();
     let finding = Diagnostic::warning(Code::EndOfLife, message)
         .reason("its faults, security ones too, are no longer mended")
         .help(if supported.is_empty() {
             "use a minor that is maintained; this khagen knows none, so a newer khagen is needed".to_owned()
         } else {
+            let supported: Vec<String> = supported.iter().map(|minor| format!("1.{}", minor.minor)).collect();
             format!("use a minor that is maintained: {}", supported.join(", "))
         });
     report.push(scope.at(finding, VERSION, ""));
@@ -96,17 +113,40 @@ fn carried_packages(scope: &Scope<'_>, report: &mut Report) {
     }
 }
 
-fn etcd_line(scope: &Scope<'_>, report: &mut Report) {
+fn etcd_line(scope: &Scope<'_>, today: Date, report: &mut Report) {
     let version = scope.cluster.etcd.version;
-    if ETCD_LINES.contains(&version.line()) || !scope.sound(&[ETCD]) {
+    if !scope.sound(&[ETCD]) {
         return;
     }
-    let lines = ETCD_LINES.map(|(major, minor)| format!("{major}.{minor}")).join(", ");
+    if let Some(known) = releases::etcd_line(version) {
+        return left_behind(scope, known, today, report);
+    }
+    let lines = ETCD_LINES
+        .iter()
+        .map(|line| format!("{}.{}", line.line.0, line.line.1))
+        .collect::<Vec<_>>()
+        .join(", ");
     let message = format!("etcd {version} is of a line that this khagen does not know");
     let finding = Diagnostic::error(Code::UnknownEtcdLine, message)
         .reason("each line adds and removes flags, and etcd exits at an unknown one")
         .help(format!("use a version of {lines}, any patch level, or a newer khagen"));
     report.push(scope.at(finding, ETCD, "unknown line"));
+}
+
+/// etcd's rule, "Versioning" in its operations guide: fixes for the current line and the one before it. It gives no dates.
+fn left_behind(scope: &Scope<'_>, known: &EtcdLine, today: Date, report: &mut Report) {
+    let Some((day, by)) = known.left_behind.filter(|(day, _)| *day <= today) else { return };
+    let (major, minor) = known.line;
+    let message = format!("etcd {major}.{minor} is two lines behind since {by} of {day}");
+    let finding = Diagnostic::warning(Code::EtcdLineEnds, message)
+        .reason(
+            "etcd's project promises fixes, security ones too, for its current line and the one before it",
+        )
+        .help(format!(
+            "plan the upgrade to {major}.{}, one line at a time; until then a waiver accepts this",
+            minor + 1
+        ));
+    report.push(scope.at(finding, ETCD, ""));
 }
 
 /// kubeadm's ExternalEtcdVersionCheck asks every member for its version and stops `init`.
@@ -123,37 +163,6 @@ fn etcd_minimum(scope: &Scope<'_>, known: &KubernetesMinor, report: &mut Report)
         .help(format!("use etcd {least} or newer"));
     let finding = scope.at(finding, ETCD, format!("older than {least}"));
     report.push(scope.also(finding, VERSION, format!("wants {least}")));
-}
-
-fn proxy_mode(scope: &Scope<'_>, known: &KubernetesMinor, report: &mut Report) {
-    let minor = known.minor;
-    let finding = match (scope.cluster.kubernetes.kube_proxy_mode, known.nftables) {
-        (KubeProxyMode::Nftables, Nftables::Absent | Nftables::Alpha) => Diagnostic::error(
-            Code::ProxyModeUnavailable,
-            format!("kube-proxy of 1.{minor} has no mode nftables"),
-        )
-        .reason(if known.nftables == Nftables::Alpha {
-            "the mode is alpha there and its feature gate is off, so kube-proxy does not start"
-        } else {
-            "kube-proxy does not start with a mode that it does not know"
-        })
-        .help("set `kubeProxy.mode: iptables`, or use Kubernetes 1.33 or newer"),
-        (KubeProxyMode::Nftables, Nftables::Beta) => Diagnostic::warning(
-            Code::ProxyModeBeta,
-            format!("kube-proxy's mode nftables is beta in 1.{minor}"),
-        )
-        .reason("it is generally available from 1.33 on")
-        .help("set `kubeProxy.mode: iptables`, or use Kubernetes 1.33 or newer"),
-        (KubeProxyMode::Ipvs, _) if known.ipvs_deprecated => Diagnostic::warning(
-            Code::ProxyModeDeprecated,
-            format!("kube-proxy's mode ipvs is deprecated in 1.{minor}"),
-        )
-        .reason("it is deprecated since 1.35 and will be removed (KEP-5495)")
-        .help("set `kubeProxy.mode: nftables`"),
-        _ => return,
-    };
-    let finding = scope.at(finding, PROXY, "");
-    report.push(scope.also(finding, VERSION, format!("1.{minor}")));
 }
 
 fn etcd_limits(scope: &Scope<'_>, report: &mut Report) {

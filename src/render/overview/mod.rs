@@ -11,7 +11,7 @@ pub use json::cluster_json;
 use std::collections::BTreeMap;
 
 use askama::Template;
-use time::Date;
+use time::{Date, Duration};
 
 use crate::diag::Code;
 use crate::ledger::Ledger;
@@ -49,6 +49,7 @@ struct ClusterView {
     images: Vec<String>,
     packages: Vec<units::Packages>,
     certificates: Vec<CertRow>,
+    ends: Vec<EndRow>,
     waivers: Vec<WaiverRow>,
 }
 
@@ -78,6 +79,12 @@ struct CertRow {
     purpose: &'static str,
     issuer: String,
     not_after: String,
+}
+
+struct EndRow {
+    until: String,
+    due: String,
+    what: String,
 }
 
 struct WaiverRow {
@@ -184,7 +191,7 @@ pub fn cluster_page(
             .into_iter()
             .filter(|r| count(*r) > 0)
             .flat_map(|role| {
-                ports::of_role(cluster, role).into_iter().map(move |p| PortRow {
+                ports::to_open(cluster, role).into_iter().map(move |p| PortRow {
                     role: role.as_str(),
                     port: p.port,
                     what: p.what,
@@ -196,6 +203,7 @@ pub fn cluster_page(
         images: images.to_vec(),
         packages: units::packages(cluster),
         certificates: certificates.iter().map(|c| cert_row(c, store)).collect(),
+        ends: ends(cluster, certificates, store),
         waivers: cluster.waivers.iter().map(waiver_row).collect(),
     };
     Ok(ClusterPage { v: &view }.render()? + "\n")
@@ -268,6 +276,31 @@ fn folders(files: &[&FileEntry]) -> Vec<FileRow> {
     let row =
         |(folder, names): (&str, Vec<&str>)| FileRow { folder: folder.to_owned(), names: names.join(", ") };
     by_folder.into_iter().map(row).collect()
+}
+
+/// A row per day on which certificates end, the trust roots named.
+fn ends(cluster: &Cluster, certificates: &[CertRequest], store: &Store) -> Vec<EndRow> {
+    let mut days: BTreeMap<Date, (usize, Vec<&str>)> = BTreeMap::new();
+    for certificate in certificates {
+        let Some(validity) = store.validity(&certificate.id) else { continue };
+        let (leaves, roots) = days.entry(validity.not_after.date()).or_default();
+        match certificate.issuer {
+            Some(_) => *leaves += 1,
+            None => roots.push(certificate.id.as_str()),
+        }
+    }
+    let before = Duration::days(i64::from(cluster.pki.renew_before_days));
+    let row = |(day, (leaves, roots)): (Date, (usize, Vec<&str>))| {
+        let mut what = Vec::new();
+        if leaves > 0 {
+            what.push(plural(leaves, "certificate"));
+        }
+        if !roots.is_empty() {
+            what.push(format!("the trust roots {}", roots.join(", ")));
+        }
+        EndRow { until: day.to_string(), due: day.saturating_sub(before).to_string(), what: what.join("; ") }
+    };
+    days.into_iter().map(row).collect()
 }
 
 fn waiver_row(waiver: &Waiver) -> WaiverRow {

@@ -1,6 +1,7 @@
 //! Versions, kubeadm, kubelet, etcd, certificates.
 
 use super::*;
+use crate::diag::Code;
 
 fn version(text: &'static str) -> impl FnOnce(&mut Cluster) {
     move |c| {
@@ -26,20 +27,26 @@ fn the_end_of_life_is_the_last_day() {
     let mut c = cluster();
     version("1.35.0")(&mut c);
     let desk = Desk::of(&c, "");
-    for (day, warnings) in [(28, 0), (29, 1)] {
-        let date = Date::from_calendar_date(2027, Month::February, day)
-            .unwrap_or(Date::from_calendar_date(2027, Month::March, 1).unwrap());
+    let day = |year, month, day| Date::from_calendar_date(year, month, day).unwrap();
+    for (date, code) in [
+        (day(2026, Month::November, 29), None),
+        (day(2026, Month::November, 30), Some(Code::EndsSoon)),
+        (day(2027, Month::February, 28), Some(Code::EndsSoon)),
+        (day(2027, Month::March, 1), Some(Code::EndOfLife)),
+    ] {
         let mut report = Report::new();
         check(&c, &desk.places, date, &mut report);
-        assert_eq!(report.counts(), (0, warnings), "{date}");
+        assert_eq!(report.iter().map(|finding| finding.code).next(), code, "{date}");
+        assert!(report.counts().1 < 2 && !report.has_errors(), "{date}");
     }
 }
 
 #[test]
 fn etcd_is_one_that_kubeadm_takes() {
     let etcd = |text: &'static str| after(move |c| c.etcd.version = Version::parse(text).unwrap());
-    assert_eq!(etcd("3.5.24"), [""; 0]);
-    assert_eq!(etcd("3.5.23"), ["KH0503 etcd.version kubernetes.version"]);
+    assert_eq!(etcd("3.5.24"), ["KH0508? etcd.version"]);
+    assert_eq!(etcd("3.5.23"), ["KH0508? etcd.version", "KH0503 etcd.version kubernetes.version"]);
+    assert_eq!(etcd("3.6.0"), [""; 0]);
     assert_eq!(etcd("3.7.0"), [""; 0]);
     assert_eq!(etcd("3.8.0"), ["KH0502 etcd.version"]);
     assert_eq!(etcd("3.4.40"), ["KH0502 etcd.version", "KH0503 etcd.version kubernetes.version"]);
@@ -48,7 +55,7 @@ fn etcd_is_one_that_kubeadm_takes() {
             version("1.33.5")(c);
             c.etcd.version = Version::parse("3.5.11").unwrap();
         }),
-        ["KH0501? kubernetes.version"]
+        ["KH0508? etcd.version", "KH0501? kubernetes.version"]
     );
 }
 
@@ -306,7 +313,9 @@ fn certificates_end_before_their_ca() {
                 Pki { ca_validity_days: ca, validity_days: leaf, renew_before_days: renew, ..c.pki.clone() }
         })
     };
-    assert_eq!(pki(365, 365, 90), [""; 0]);
+    assert_eq!(pki(365, 365, 90), ["KH0606? pki.caValidity pki.validity"]);
+    assert_eq!(pki(639, 365, 90), ["KH0606? pki.caValidity pki.validity"]);
+    assert_eq!(pki(640, 365, 90), [""; 0]);
     assert_eq!(pki(364, 365, 90), ["KH0600 pki.validity pki.caValidity"]);
     assert_eq!(pki(3650, 90, 90), ["KH0601 pki.renewBefore pki.validity"]);
     assert_eq!(pki(3650, 90, 89), [""; 0]);
