@@ -340,7 +340,7 @@ catalogue! {
     StaticPodVariable "KH0533" "a variable that a static pod cannot have"
         "API server, controller manager and scheduler are static pods. Their variables have a value, or come from the pod itself by fieldRef or resourceFieldRef; what an object of the API holds is not there before the API is.";
     NoEffect "KH0539" "a setting that nothing reads"
-        "What else is set makes its reader pass over it: balancers' settings without balancers of the cluster, a node's settings on a host that is none, CoreDNS's image where CoreDNS is left out, a section of kube-proxy's configuration for another mode. Whoever wrote it expects something that will not happen.";
+        "What else is set makes its reader pass over it: balancers' settings without balancers of the cluster, a node's settings on a host that is none, CoreDNS's image where the cluster has none, a section of kube-proxy's configuration for another mode. Whoever wrote it expects something that will not happen.";
     EtcdTiming "KH0540" "timings that etcd refuses"
         "electionTimeout must be five heartbeats at least and 50 s at most.";
     EtcdQuota "KH0541" "a large quota for etcd"

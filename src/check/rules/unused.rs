@@ -61,21 +61,17 @@ fn balancers(scope: &Scope<'_>, report: &mut Report) {
     }
 }
 
+/// Where the phase alone is left out, kubeadm's preflight pulls the image all the same.
 fn dns(scope: &Scope<'_>, report: &mut Report) {
-    let k = &scope.cluster.kubernetes;
-    let skipped = k.skip_init_phases.iter().any(|phase| ["addon", "addon/coredns"].contains(&phase.as_str()));
-    let (why, setting) = if k.dns.disabled {
-        ("`dns.disabled` is true", "kubernetes.dns.disabled")
-    } else if skipped {
-        ("`kubeadm init` leaves CoreDNS out", "kubernetes.skipPhases.init")
-    } else {
+    let disabled = "kubernetes.dns.disabled";
+    if !scope.cluster.kubernetes.dns.disabled {
         return;
-    };
+    }
     for key in ["imageRepository", "imageTag"] {
         say(
             scope,
             &format!("kubernetes.dns.{key}"),
-            (why, setting),
+            ("`dns.disabled` is true", disabled),
             "kubeadm installs no CoreDNS that would use it",
             "remove it",
             report,
