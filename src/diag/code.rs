@@ -424,37 +424,6 @@ impl std::fmt::Display for Code {
 }
 
 impl Code {
-    /// The codes that `khagen check` may give to a warning, so that a waiver may name them; a test holds them against the
-    /// cases. What is said of waivers themselves is not among them.
-    pub const WAIVABLE: &[Code] = &[
-        Code::UnreadExtension,
-        Code::ArtifactVersion,
-        Code::DnsDomainOverlap,
-        Code::ClusterNameTwice,
-        Code::PodSubnetNearlyFull,
-        Code::SingleEtcd,
-        Code::EvenEtcd,
-        Code::ManyEtcd,
-        Code::SingleControlPlane,
-        Code::SingleBalancer,
-        Code::ZoneMajority,
-        Code::NodePortRange,
-        Code::RetiredFromNew,
-        Code::EndOfLife,
-        Code::ProxyModeBeta,
-        Code::ProxyModeDeprecated,
-        Code::EndsSoon,
-        Code::EtcdLineEnds,
-        Code::ProxyContradiction,
-        Code::AdmissionPlugins,
-        Code::TokenForever,
-        Code::KubeletFieldDiffers,
-        Code::NoEffect,
-        Code::EtcdQuota,
-        Code::EndsWithCa,
-        Code::SanMissing,
-    ];
-
     /// Finds a code by what is printed, in any case and with or without the letters.
     pub fn find(text: &str) -> Option<Code> {
         let text = text.trim().to_ascii_uppercase();

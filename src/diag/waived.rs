@@ -1,8 +1,8 @@
-//! Warnings that a person accepted: they are counted and kept apart from what is said.
+//! Warnings that a person accepted: they are counted and kept apart from what is said. Which codes can be is a table here.
 
 use time::Date;
 
-use super::Diagnostic;
+use super::{Code, Diagnostic};
 use crate::source::Span;
 
 /// Why a warning is not said, and until when.
@@ -25,4 +25,37 @@ pub struct Waived {
     pub finding: Diagnostic,
     /// Who accepted it.
     pub by: Acceptance,
+}
+
+impl Code {
+    /// The codes that `khagen check` may give to a warning, so that a waiver may name them; a test holds them against the
+    /// cases. What is said of waivers themselves is not among them.
+    pub const WAIVABLE: &[Code] = &[
+        Code::UnreadExtension,
+        Code::ArtifactVersion,
+        Code::DnsDomainOverlap,
+        Code::ClusterNameTwice,
+        Code::PodSubnetNearlyFull,
+        Code::SingleEtcd,
+        Code::EvenEtcd,
+        Code::ManyEtcd,
+        Code::SingleControlPlane,
+        Code::SingleBalancer,
+        Code::ZoneMajority,
+        Code::NodePortRange,
+        Code::RetiredFromNew,
+        Code::EndOfLife,
+        Code::ProxyModeBeta,
+        Code::ProxyModeDeprecated,
+        Code::EndsSoon,
+        Code::EtcdLineEnds,
+        Code::ProxyContradiction,
+        Code::AdmissionPlugins,
+        Code::TokenForever,
+        Code::KubeletFieldDiffers,
+        Code::NoEffect,
+        Code::EtcdQuota,
+        Code::EndsWithCa,
+        Code::SanMissing,
+    ];
 }
