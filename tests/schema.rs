@@ -169,7 +169,7 @@ fn schema_and_compiler_agree_on_ten_thousand_documents() {
     for kind in ["both take it", "both refuse it", "a rule refuses it"] {
         assert!(seen.get(kind).is_some_and(|count| *count > 100), "{seen:?}");
     }
-    assert!(waived.iter().all(|count| *count > 20), "waivers refused and taken: {waived:?}");
+    assert!(waived.iter().all(|count| *count > 500), "waivers refused and taken: {waived:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Inventories made from the description of the keys: some valid, most nearly so.
 
-use khagen::schema::{Fallback, Format, HOST, Key, Kind};
+use khagen::schema::{Fallback, Format, Key, Kind};
 use serde_json::{Map, Value, json};
 
 /// Numbers that look random and are the same in each run.
@@ -37,6 +37,7 @@ pub fn base() -> Value {
         "etcd": {"version": "3.6.14"},
         "loadBalancer": {"vip": "192.168.13.70/24", "virtualRouterId": 70, "interface": "ens33", "port": 8443},
         "hosts": [host(1), host(2), host(3)],
+        "waivers": [{"code": "KH0404", "reason": "two racks", "until": "2027-03-31", "path": "hosts"}],
     })
 }
 
@@ -153,11 +154,21 @@ fn leaf(format: Format, random: &mut Random) -> Value {
                 .to_vec()
         }
         Format::FindingCode => {
-            ["KH0406", "KH0404", "KH0303", "KH0705", "kh0406", "KH9999", ""].map(|v| json!(v)).to_vec()
+            ["KH0406", "KH0404", "KH0403", "KH0501", "KH0303", "KH0705", "kh0406", "KH9999"]
+                .map(|v| json!(v))
+                .to_vec()
         }
-        Format::Date => ["2027-03-31", "2027-02-30", "2027-3-1", "31.3.2027", "2027-03-31T00:00:00Z"]
-            .map(|v| json!(v))
-            .to_vec(),
+        Format::Date => [
+            "2027-03-31",
+            "2026-01-01",
+            "2028-02-29",
+            "2099-12-31",
+            "2027-02-30",
+            "2027-3-1",
+            "2027-03-31T00:00:00Z",
+        ]
+        .map(|v| json!(v))
+        .to_vec(),
         Format::Calendar => ["daily", "Mon..Fri 02:30", "often", " daily"].map(|v| json!(v)).to_vec(),
         Format::Retention => vec![json!("8h"), json!(8), json!("8"), json!("1d"), json!("")],
         Format::Interface => {
@@ -252,9 +263,11 @@ pub fn mutate(value: &mut Value, keys: &'static [Key], random: &mut Random) {
     {
         match (&key.kind, below) {
             (Kind::Map(keys), below @ Value::Object(_)) => return mutate(below, keys, random),
-            (Kind::List(_), Value::Array(items)) if key.name == "hosts" && !items.is_empty() => {
+            (Kind::List(of), Value::Array(items))
+                if ["hosts", "waivers"].contains(&key.name) && !items.is_empty() =>
+            {
                 let at = random.next(items.len());
-                return mutate(&mut items[at], HOST, random);
+                return mutate(&mut items[at], of.keys().expect("a map"), random);
             }
             _ => {}
         }
