@@ -15,4 +15,5 @@ mod minors;
 mod mistakes;
 mod mutate;
 mod page;
+mod patches;
 mod reasons;

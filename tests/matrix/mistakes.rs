@@ -67,7 +67,7 @@ fn values(field: &Field, each: usize, numbers: &mut Numbers) -> Vec<String> {
 }
 
 /// What khagen says of an inventory: nothing, or the codes of its errors.
-fn khagen_refuses(dir: &Path, inventory: &Value) -> BTreeSet<String> {
+pub fn khagen_refuses(dir: &Path, inventory: &Value) -> BTreeSet<String> {
     cases::rewrite(inventory, dir);
     let (mut sources, mut report) = (Sources::new(), Report::new());
     let loaded = khagen::load::load(dir, &mut sources, &mut report);
