@@ -85,11 +85,7 @@ pub const CASES: [Case; 19] = [
             "settings",
             "args-single, and whatever v1beta4 brought: extraEnvs, every timeout, pull order",
             "settings",
-            |v| {
-                for timeout in ["kubeletHealthCheck", "kubernetesAPICall", "etcdAPICall", "tlsBootstrap"] {
-                    set(v, &format!("kubernetes/timeouts/{timeout}"), json!("5m"));
-                }
-            },
+            as_it_is,
         )
     },
     case(
@@ -154,10 +150,9 @@ pub const CASES: [Case; 19] = [
 pub fn single_args(v: &mut Value) {
     set(v, "kubernetes/apiServer/extraArgs/service-account-issuer", json!("https://a.example.com"));
     set(v, "kubernetes/timeouts", json!({"controlPlaneComponentHealthCheck": "10m", "discovery": "15m"}));
-    for key in
-        ["kubernetes/apiServer/extraEnvs", "kubernetes/scheduler/extraEnvs", "defaults/imagePullSerial"]
-    {
-        take(v, key);
+    take(v, "defaults/imagePullSerial");
+    for component in ["apiServer", "controllerManager", "scheduler"] {
+        take(v, &format!("kubernetes/{component}/extraEnvs"));
     }
     // The target came with 1.32.
     let patches = v["roles"]["control-plane"]["patches"].as_array_mut().expect("patches");

@@ -218,6 +218,23 @@ const NEWER: &[Field] = &[
             "",
         ],
     ),
+    Field {
+        how: How::KeyOf(r#"{"name": "x", "key": "y"}"#),
+        ..newer(
+            "kubernetes/controllerManager/extraEnvs/0/valueFrom",
+            "ClusterConfiguration",
+            "controllerManager/extraEnvs/0/valueFrom",
+            &[
+                "fieldRef",
+                "resourceFieldRef",
+                "configMapKeyRef",
+                "secretKeyRef",
+                "fileKeyRef",
+                "fieldref",
+                "",
+            ],
+        )
+    },
     newer(
         "kubernetes/apiServer/extraEnvs/0/name",
         "ClusterConfiguration",

@@ -59,7 +59,11 @@ fn compared(minor: &Minor) -> (usize, Vec<String>) {
     let (mut count, mut unexplained) = (0, Vec::new());
     for target in TARGETS {
         for kind in TYPES {
-            let (source, content) = if kind == "json" { ("x.json", "[]") } else { ("x.yaml", "{}") };
+            let (source, content) = match (kind, target) {
+                ("json", _) => ("x.json", "[]"),
+                (_, "kubeletconfiguration") => ("x.yaml", "maxPods: 50\n"),
+                _ => ("x.yaml", "metadata: {labels: {a: b}}\n"),
+            };
             fs::create_dir_all(at.join("patches")).expect("create");
             fs::write(at.join("patches").join(source), content).expect("write");
             let mut ours = inventory.clone();

@@ -195,6 +195,11 @@ pub const REASONS: &[Reason] = &[
         &["hosts/kubeletExtraArgs"],
         "kubeadm hands the kubelet's flags on; these would undo what it is set up with",
     ),
+    khagen(
+        "KH0533",
+        &["kubernetes/controllerManager/extraEnvs/valueFrom"],
+        "the kubelet refuses a static pod with such a variable",
+    ),
     khagen("KH0600", &["pki/caValidity"], "kubeadm does not compare how long certificates last"),
     khagen("KH0601", &["pki/validity"], "kubeadm does not compare how long certificates last"),
     khagen("KH0605", &["pki/algorithm"], "an empty algorithm is kubeadm's default"),
