@@ -1,17 +1,6 @@
 //! Which key of the inventory becomes which field of kubeadm's documents, and values to try there.
 
-use serde_json::{Value, json};
-
-/// How a value is put into a place.
-#[derive(Clone, Copy)]
-pub enum How {
-    /// As text.
-    Text,
-    /// As a number.
-    Number,
-    /// As the only key of a map, with this value.
-    KeyOf(&'static str),
-}
+use crate::mutate::How;
 
 /// One key and its field.
 pub struct Field {
@@ -27,18 +16,22 @@ pub struct Field {
     pub around: &'static str,
     /// Good values and bad ones; more are made of them.
     pub values: &'static [&'static str],
+    /// The first minor whose kubeadm has the field.
+    pub since: u32,
 }
 
-const fn text(
+/// A field that holds the key's text.
+pub const fn text(
     key: &'static str,
     kind: &'static str,
     field: &'static str,
     values: &'static [&'static str],
 ) -> Field {
-    Field { key, kind, field, how: How::Text, around: "{}", values }
+    Field { key, kind, field, how: How::Text, around: "{}", values, since: 28 }
 }
 
-const SUBNETS: &[&str] = &[
+/// Values of their kind.
+pub const SUBNETS: &[&str] = &[
     "10.64.0.0/12",
     "10.96.0.0/16",
     "fd00:1::/108",
@@ -62,7 +55,8 @@ const SUBNETS: &[&str] = &[
     "224.0.0.0/8",
     "::/0",
 ];
-const NAMES: &[&str] = &[
+/// Values of their kind.
+pub const NAMES: &[&str] = &[
     "k8s.settings.example.com",
     "cluster.local",
     "a",
@@ -75,7 +69,8 @@ const NAMES: &[&str] = &[
     "1.2.3.4",
     "xn--a",
 ];
-const ADDRESSES: &[&str] = &[
+/// Values of their kind.
+pub const ADDRESSES: &[&str] = &[
     "192.168.50.41",
     "192.168.50.99",
     "0.0.0.0",
@@ -94,11 +89,13 @@ const ADDRESSES: &[&str] = &[
     "192.168.50.41/24",
     "169.254.0.1",
 ];
-const DURATIONS: &[&str] = &[
+/// Values of their kind.
+pub const DURATIONS: &[&str] = &[
     "15m", "0s", "24h0m0s", "1h30m", "-5m", "5", "1d", "1w", "", "5 m", "1.5h", "300ms", "9999999h", "1h-1m",
     "h", "1H",
 ];
-const PATHS: &[&str] = &[
+/// Values of their kind.
+pub const PATHS: &[&str] = &[
     "/etc/kubernetes/audit.yaml",
     "/var/log",
     "relative",
@@ -111,7 +108,8 @@ const PATHS: &[&str] = &[
     "./x",
     "/a\tb",
 ];
-const LABELS: &[&str] = &[
+/// Values of their kind.
+pub const LABELS: &[&str] = &[
     "audit",
     "a-b",
     "A",
@@ -123,7 +121,7 @@ const LABELS: &[&str] = &[
     "x1234567890123456789012345678901234567890123456789012345678901234",
 ];
 
-/// The table.
+/// Those of the cluster, and of the host that runs init.
 pub const FIELDS: &[Field] = &[
     text("kubernetes/networking/podSubnet", "ClusterConfiguration", "networking/podSubnet", SUBNETS),
     text("kubernetes/networking/serviceSubnet", "ClusterConfiguration", "networking/serviceSubnet", SUBNETS),
@@ -202,7 +200,10 @@ pub const FIELDS: &[Field] = &[
         &["v1.14.3", "latest", "a:b", "", "-x", ".x", "a/b", "v1_2.3-4"],
     ),
     text("kubernetes/bootstrapToken/ttl", "InitConfiguration", "bootstrapTokens/0/ttl", DURATIONS),
-    text("kubernetes/timeouts/discovery", "InitConfiguration", "timeouts/discovery", DURATIONS),
+    Field {
+        since: 31,
+        ..text("kubernetes/timeouts/discovery", "InitConfiguration", "timeouts/discovery", DURATIONS)
+    },
     Field {
         key: "kubernetes/timeouts",
         kind: "InitConfiguration",
@@ -218,6 +219,7 @@ pub const FIELDS: &[Field] = &[
             "tlsBootstrap",
             "x",
         ],
+        since: 31,
     },
     Field {
         key: "kubernetes/featureGates",
@@ -234,6 +236,7 @@ pub const FIELDS: &[Field] = &[
             "AllAlpha",
             "",
         ],
+        since: 28,
     },
     text(
         "kubernetes/kubeProxy/mode",
@@ -248,6 +251,7 @@ pub const FIELDS: &[Field] = &[
         how: How::Number,
         around: "{}",
         values: &["6443", "443", "0", "65535", "65536", "-1", "10250", "2379"],
+        since: 28,
     },
     text("hosts/5/address", "InitConfiguration", "localAPIEndpoint/advertiseAddress", ADDRESSES),
     Field {
@@ -312,6 +316,7 @@ pub const FIELDS: &[Field] = &[
         how: How::Number,
         around: "{}",
         values: &["110", "0", "-1", "250", "2000", "1.5"],
+        since: 28,
     },
     Field {
         key: "kubernetes/kubelet/imageGCHighThresholdPercent",
@@ -320,6 +325,7 @@ pub const FIELDS: &[Field] = &[
         how: How::Number,
         around: "{}",
         values: &["85", "100", "101", "0", "-1", "79"],
+        since: 28,
     },
     Field {
         key: "kubernetes/kubelet",
@@ -328,45 +334,6 @@ pub const FIELDS: &[Field] = &[
         how: How::KeyOf("5"),
         around: "{}",
         values: &["maxPods", "podsPerCore", "maxpods", "maxPod", "eventBurst", "kubeAPIBurst"],
+        since: 28,
     },
 ];
-
-/// Puts a value into a place of a tree; maps and lists on the way are made.
-pub fn put(tree: &mut Value, path: &str, how: How, value: &str) {
-    let new = match how {
-        How::Text => Value::from(value),
-        How::Number => value
-            .parse::<i64>()
-            .map_or_else(|_| serde_json::from_str(value).unwrap_or(json!(value)), Value::from),
-        How::KeyOf(other) => match serde_json::from_str(other) {
-            Ok(known) => json!({ value: Value::clone(&known) }),
-            Err(_) => json!({ value: other }),
-        },
-    };
-    let mut at = tree;
-    for step in path.split('/').filter(|step| !step.is_empty()) {
-        at = match step.parse::<usize>() {
-            Ok(index) => {
-                if !at.is_array() {
-                    *at = json!([]);
-                }
-                let list = at.as_array_mut().expect("a list");
-                while list.len() <= index {
-                    list.push(Value::Null);
-                }
-                &mut list[index]
-            }
-            Err(_) => {
-                if !at.is_object() {
-                    *at = json!({});
-                }
-                at.as_object_mut().expect("a map").entry(step).or_insert(Value::Null)
-            }
-        };
-    }
-    match (how, &mut *at, new) {
-        // One key more, beside those that a document must have.
-        (How::KeyOf(_), Value::Object(map), Value::Object(new)) => map.extend(new),
-        (_, at, new) => *at = new,
-    }
-}

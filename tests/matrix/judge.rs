@@ -1,6 +1,6 @@
 //! kubeadm-judge, asked about many files at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +14,8 @@ pub struct Minor {
     pub minor: u32,
     /// Where its programs are.
     pub dir: PathBuf,
+    /// What its kubeadm says it is, without its v.
+    pub version: String,
 }
 
 /// Those of `KHAGEN_MINORS`, the oldest first.
@@ -24,37 +26,46 @@ pub fn minors() -> Vec<Minor> {
         .filter_map(|entry| {
             let (name, dir) = entry.split_once('=')?;
             let minor = name.strip_prefix("1.")?.parse().ok()?;
-            Some(Minor { name: name.to_owned(), minor, dir: dir.into() })
+            let dir = PathBuf::from(dir);
+            let out = Command::new(dir.join("kubeadm")).args(["version", "-o", "short"]).output();
+            let version = text(&out.expect("kubeadm").stdout).trim().trim_start_matches('v').to_owned();
+            assert!(version.starts_with(name), "{name} is {version}");
+            Some(Minor { name: name.to_owned(), minor, dir, version })
         })
         .collect();
     all.sort_by_key(|m| m.minor);
     all
 }
 
-impl Minor {
-    /// What the kubeadm says it is, without its v.
-    pub fn version(&self) -> String {
-        let out = Command::new(self.dir.join("kubeadm")).args(["version", "-o", "short"]).output();
-        text(&out.expect("kubeadm").stdout).trim().trim_start_matches('v').to_owned()
-    }
+/// What the judge says of some files.
+#[derive(Default)]
+pub struct Verdict {
+    /// How many documents of a kind it took.
+    pub taken: BTreeMap<String, usize>,
+    /// What is wrong with a file. One that is not in it was taken.
+    pub refused: BTreeMap<PathBuf, String>,
+    /// What upstream's code warns of: its own log.
+    pub warned: BTreeSet<String>,
 }
 
-/// What is wrong with each of these files, by file. A file that is not in it was taken.
-pub fn refused(dir: &Path, files: &[PathBuf]) -> BTreeMap<PathBuf, String> {
-    let mut wrong: BTreeMap<PathBuf, String> = BTreeMap::new();
+/// Asks a minor's judge.
+pub fn verdict(dir: &Path, files: &[PathBuf]) -> Verdict {
+    let mut verdict = Verdict::default();
     for some in files.chunks(100) {
         let out = Command::new(dir.join("kubeadm-judge")).args(some).output().expect("kubeadm-judge");
         let said = text(&out.stdout);
         assert!(!said.is_empty(), "{}", text(&out.stderr));
-        for line in said.lines().filter(|line| line.starts_with("error ")) {
-            let place = line.rsplit_once(" [").map_or("", |(_, place)| place);
+        verdict.warned.extend(text(&out.stderr).lines().map(str::to_owned));
+        for line in said.lines() {
+            if let Some(kind) = line.strip_prefix("ok ") {
+                *verdict.taken.entry(kind.to_owned()).or_default() += 1;
+                continue;
+            }
+            let (reason, place) = line.rsplit_once(" [").unwrap_or((line, ""));
             let file = some.iter().find(|f| place.starts_with(&*f.to_string_lossy()));
             let file = file.unwrap_or_else(|| panic!("of no file: {line}")).clone();
-            wrong
-                .entry(file)
-                .or_default()
-                .push_str(line.rsplit_once(" [").map_or(line, |(reason, _)| reason));
+            verdict.refused.entry(file).or_default().push_str(reason);
         }
     }
-    wrong
+    verdict
 }

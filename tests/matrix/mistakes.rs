@@ -1,7 +1,6 @@
 //! The same mistake in the inventory and in kubeadm's document: does khagen refuse it, does kubeadm?
 //!
-//! What only khagen refuses must be a rule of its own that is listed here with its reason; what only kubeadm refuses is
-//! listed too, or khagen has a hole.
+//! `KHAGEN_MISTAKES` says how many values are tried of each key. Every difference must have its reason in reasons.rs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,15 +9,19 @@ use std::path::{Path, PathBuf};
 use khagen::diag::{Report, Severity};
 use khagen::source::Sources;
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::{Date, Month};
 
-use crate::fields::{FIELDS, Field, How, put};
-use crate::judge::refused;
-use crate::support::{Need, built, can, copy_tree, oracle, root, scratch, unpack_to};
+use crate::cases;
+use crate::fields::Field;
+use crate::grounds::{GROUNDS, Ground};
+use crate::judge::{Minor, minors, verdict};
+use crate::mutate::{How, place, put, set};
+use crate::reasons::{REASONS, Who, plain};
+use crate::support::{Need, can, khagen, run, scratch, text, unpack};
 
-/// How many are made of each field's values, at least.
-const EACH: usize = 75;
+/// How many values are tried of each key at each minor, if nothing is said; those of the table are tried all.
+const EACH: usize = 15;
 
 /// Numbers that are the same on every run (xorshift64*, Vigna 2016).
 struct Numbers(u64);
@@ -34,13 +37,13 @@ impl Numbers {
 }
 
 /// The field's values, and what one, two or three slips of the finger make of them.
-fn values(field: &Field, numbers: &mut Numbers) -> Vec<String> {
+fn values(field: &Field, each: usize, numbers: &mut Numbers) -> Vec<String> {
     let mut all: BTreeSet<String> = field.values.iter().map(|v| (*v).to_owned()).collect();
     let letters: Vec<char> = "0123456789abcz.:/,-_ AZ".chars().collect();
     let digits: Vec<char> = "0123456789-".chars().collect();
     let letters = if matches!(field.how, How::Number) { digits } else { letters };
-    for _ in 0..EACH * 20 {
-        if all.len() >= EACH {
+    for _ in 0..each * 20 {
+        if all.len() >= each {
             break;
         }
         let mut value: Vec<char> = field.values[numbers.below(field.values.len())].chars().collect();
@@ -64,9 +67,8 @@ fn values(field: &Field, numbers: &mut Numbers) -> Vec<String> {
 }
 
 /// What khagen says of an inventory: nothing, or the codes of its errors.
-fn khagen_refuses(dir: &Path, inventory: &Value) -> BTreeSet<String> {
-    fs::write(dir.join("cluster.yaml"), serde_json::to_string_pretty(inventory).expect("JSON"))
-        .expect("write");
+pub fn khagen_refuses(dir: &Path, inventory: &Value) -> BTreeSet<String> {
+    cases::rewrite(inventory, dir);
     let (mut sources, mut report) = (Sources::new(), Report::new());
     let loaded = khagen::load::load(dir, &mut sources, &mut report);
     let today = Date::from_calendar_date(2026, Month::November, 22).expect("a date");
@@ -78,41 +80,79 @@ fn khagen_refuses(dir: &Path, inventory: &Value) -> BTreeSet<String> {
 }
 
 struct Mistake {
+    minor: String,
+    ground: &'static str,
     field: &'static Field,
     value: String,
     codes: BTreeSet<String>,
     kubeadm: Option<String>,
 }
 
-fn tried() -> Vec<Mistake> {
-    let base = root().join("tests/inventories/settings");
-    let source = fs::read_to_string(base.join("cluster.yaml")).expect("the inventory");
-    let mut inventory: Value = serde_yaml::from_str(&source).expect("YAML");
-    // What a mistake needs around it.
-    put(&mut inventory, "hosts/5/taints/0/key", How::Text, "dedicated");
-    put(&mut inventory, "hosts/5/taints/0/effect", How::Text, "NoSchedule");
-    put(&mut inventory, "hosts/5/ignorePreflightErrors/1", How::Text, "Swap");
-    put(&mut inventory, "hosts/5/ignorePreflightErrors/0", How::Text, "NumCPU");
-
-    let b = built("settings");
-    let dir = scratch();
-    let folder = unpack_to(&b.out().join("bundles/master1.settings.example.com.tar.gz"), dir.path());
-    let good = fs::read_to_string(folder.join("root/etc/kubernetes/kubeadm.yaml")).expect("read");
-    let mut documents: Vec<Value> =
-        good.split("\n---\n").map(|d| serde_yaml::from_str(d).expect("YAML")).collect();
-    for document in documents.iter_mut().filter(|d| d["kind"] == "InitConfiguration") {
-        put(document, "nodeRegistration/taints/0/key", How::Text, "dedicated");
-        put(document, "nodeRegistration/taints/0/effect", How::Text, "NoSchedule");
-        put(document, "nodeRegistration/ignorePreflightErrors/1", How::Text, "Swap");
+/// kubeadm's documents of the host that a field is of: the one that it names, else the one that runs init, or a worker.
+fn host_of(field: &Field) -> usize {
+    let named = field.key.strip_prefix("hosts/").and_then(|rest| rest.split('/').next()?.parse().ok());
+    match (field.kind, named) {
+        ("JoinConfiguration", Some(host)) => host,
+        // What only a control plane has when it joins.
+        ("JoinConfiguration", None) if field.field.starts_with("controlPlane/") => 6,
+        ("JoinConfiguration", None) => 7,
+        _ => 5,
     }
+}
 
-    let mut numbers = Numbers(0x6b68_6167_656e);
+/// The good documents of some hosts.
+fn documents(
+    at: &Path,
+    inventory: &Value,
+    hosts: &BTreeSet<usize>,
+    dir: &Path,
+) -> BTreeMap<usize, Vec<Value>> {
+    let out = dir.join("out");
+    run(khagen().arg("build").arg(at).arg("-o").arg(&out));
+    let domain = inventory["cluster"]["domain"].as_str().expect("a domain");
+    let of = |host: &usize| {
+        let name = inventory["hosts"][host]["name"].as_str().expect("a name");
+        let bundle = unpack(&out.join(format!("bundles/{name}.{domain}.tar.gz")));
+        let file = |name: &str| Some(text(&bundle.get(&format!("root/etc/kubernetes/{name}"))?.bytes));
+        let good = file("kubeadm.yaml").expect("kubeadm.yaml");
+        let mut documents: Vec<Value> =
+            good.split("\n---\n").map(|d| serde_yaml::from_str(d).expect("YAML")).collect();
+        for document in &mut documents {
+            if document["discovery"].get("file").is_some() {
+                // kubeadm looks at the file.
+                let there = dir.join(format!("{name}.kubelet.conf"));
+                fs::write(&there, file("kubelet.conf").expect("kubelet.conf")).expect("write");
+                set(document, "discovery/file/kubeConfigPath", json!(there.to_str()));
+            }
+        }
+        (*host, documents)
+    };
+    hosts.iter().map(of).collect()
+}
+
+fn tried(ground: &'static Ground, minor: &Minor, each: usize) -> Vec<Mistake> {
+    let dir = scratch();
+    let mut inventory = ground.inventory();
+    set(&mut inventory, "kubernetes/version", json!(minor.version));
+    let at = dir.path().join("inventory");
+    cases::write(ground.base, &inventory, &at);
+    let fields: Vec<&'static Field> =
+        ground.fields.iter().flat_map(|some| some.iter()).filter(|f| f.since <= minor.minor).collect();
+    let hosts = fields.iter().map(|field| host_of(field)).collect();
+    let good = documents(&at, &inventory, &hosts, dir.path());
+
+    // Other values at each minor.
+    let mut numbers = Numbers(0x6b68_6167_656e ^ u64::from(minor.minor));
     let mut tried = Vec::new();
     let mut files: Vec<PathBuf> = Vec::new();
-    for field in FIELDS {
-        for value in values(field, &mut numbers) {
-            let mut theirs = documents.clone();
+    for field in fields {
+        for value in values(field, each, &mut numbers) {
+            let mut theirs = good[&host_of(field)].clone();
             let document = theirs.iter_mut().find(|d| d["kind"] == field.kind).expect("the kind");
+            if matches!(field.how, How::Flag) && place(document, field.field).is_null() {
+                let v1beta3 = document["apiVersion"] == "kubeadm.k8s.io/v1beta3";
+                set(document, field.field, if v1beta3 { json!({}) } else { json!([]) });
+            }
             put(document, field.field, field.how, &field.around.replace("{}", &value));
             let file = dir.path().join(format!("{:05}.yaml", files.len()));
             let texts: Vec<String> = theirs.iter().map(|d| serde_json::to_string(d).expect("JSON")).collect();
@@ -121,118 +161,123 @@ fn tried() -> Vec<Mistake> {
             tried.push((field, value));
         }
     }
-    let wrong = refused(&oracle().expect("probed"), &files);
-    let judged: Vec<(usize, BTreeSet<String>)> = tried
+    let wrong = verdict(&minor.dir, &files).refused;
+    // A folder for some of them in turn: what lies beside the inventory's document stays as it is.
+    let folder = || {
+        let own = scratch();
+        cases::write(ground.base, &inventory, own.path());
+        own
+    };
+    let codes: Vec<BTreeSet<String>> = tried
         .par_iter()
-        .enumerate()
-        .map(|(i, (field, value))| {
-            let own = scratch();
-            copy_tree(&base.join("patches"), own.path());
+        .map_init(folder, |own, (field, value)| {
             let mut ours = inventory.clone();
             put(&mut ours, field.key, field.how, value);
-            (i, khagen_refuses(own.path(), &ours))
+            khagen_refuses(own.path(), &ours)
         })
         .collect();
-    judged
-        .into_iter()
-        .map(|(i, codes)| {
-            let (field, value) = &tried[i];
-            Mistake { field, value: value.clone(), codes, kubeadm: wrong.get(&files[i]).cloned() }
-        })
-        .collect()
+    let mistake = |((field, value), codes, file): ((&'static Field, String), _, PathBuf)| Mistake {
+        minor: minor.name.clone(),
+        ground: ground.name,
+        field,
+        value,
+        codes,
+        kubeadm: wrong.get(&file).cloned(),
+    };
+    tried.into_iter().zip(codes).zip(files).map(|((t, c), f)| mistake((t, c, f))).collect()
 }
 
-/// Why khagen refuses with a code what kubeadm takes.
-fn why_khagen_alone(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "KH0108" => {
-            "kubeadm hands words on (effects of taints, types of volumes, an empty mode), and the API server or the kubelet refuses them later"
-        }
-        "KH0109" => "kubeadm takes port 0 for its default",
-        "KH0114" => "the same name twice in one list",
-        "KH0201" => "kubeadm does not look at a volume's name; the API server refuses the mirror pod",
-        "KH0202" => {
-            "an empty name is kubeadm's default, and kubeadm lowers the case of a node name that the kubelet then has otherwise"
-        }
-        "KH0203" => {
-            "kubeadm takes leading zeros (and etcd's endpoints unseen), the API server of 1.36 does not"
-        }
-        "KH0204" | "KH0206" => "an empty value, or a name of digits that resolvers take for an address",
-        "KH0205" => "kubeadm takes a network with host bits, the API server of 1.36 does not",
-        "KH0209" => "negative and fractional times: khagen takes whole seconds",
-        "KH0211" => "kubeadm writes any text as a path into the manifest; the kubelet refuses the pod",
-        "KH0214" => "kubeadm hands taints to the kubelet unseen",
-        "KH0218" => "kubeadm does not look into images' names and into names of checks",
-        "KH0223" => "two hosts of one address",
-        "KH0300" | "KH0301" | "KH0302" => {
-            "families that do not go together: kubeadm sees one document, not the hosts"
-        }
-        "KH0303" | "KH0304" | "KH0305" => "kubeadm does not compare networks",
-        "KH0309" => "an address that no host can have",
-        "KH0312" => "a mask for the nodes that another component refuses",
-        "KH0314" | "KH0315" => "kubeadm counts neither hosts nor pods",
-        "KH0410" | "KH0412" | "KH0413" => {
-            "kubeadm does not know what else listens, and who serves the endpoint"
-        }
-        "KH0522" => "refused by kubeadm's command, which the judge does not run: `all` beside others",
-        _ => return None,
-    })
-}
-
-/// Why kubeadm refuses, of a key, what khagen takes.
-fn why_kubeadm_alone(key: &str, value: &str) -> Option<&'static str> {
-    Some(match key {
-        "kubernetes/bootstrapToken/ttl" | "kubernetes/timeouts/discovery"
-            if value.ends_with(['d', 'w', 'y']) =>
-        {
-            "khagen knows days, weeks and years and writes hours"
-        }
-        "kubernetes/kubeProxy/config/metricsBindAddress" => {
-            "values within kube-proxy's own fields are kube-proxy's to judge"
-        }
-        "kubernetes/kubeProxy/config/iptables/minSyncPeriod" => {
-            "fields within kube-proxy's fields are kube-proxy's to judge"
-        }
-        "kubernetes/kubelet/maxPods" | "kubernetes/kubelet/imageGCHighThresholdPercent" => {
-            "the range of a kubelet's number is the kubelet's to judge"
-        }
-        _ => return None,
-    })
+/// What was found of a reason.
+#[derive(Default)]
+struct Seen<'a> {
+    count: usize,
+    keys: BTreeSet<String>,
+    value: &'a str,
 }
 
 #[test]
 fn khagen_and_kubeadm_refuse_the_same() {
-    if !can("khagen and kubeadm on the same mistakes", &[Need::Oracle]) {
+    if !can("khagen and kubeadm on the same mistakes", &[Need::Minors]) {
         return;
     }
-    let tried = tried();
-    assert!(tried.len() >= 2_000, "only {} mistakes", tried.len());
-    let mut counts: BTreeMap<(&str, String, &str), Vec<&str>> = BTreeMap::new();
-    let mut unexplained = Vec::new();
-    let (mut both, mut neither) = (0, 0);
-    for m in &tried {
-        match (m.codes.is_empty(), &m.kubeadm) {
-            (false, Some(_)) => both += 1,
-            (true, None) => neither += 1,
-            (false, None) => match m.codes.iter().find_map(|code| Some((code, why_khagen_alone(code)?))) {
-                Some((code, why)) => counts.entry(("khagen", code.clone(), why)).or_default().push(&m.value),
-                None => {
-                    unexplained.push(format!("{} {:?}: only khagen: {:?}", m.field.key, m.value, m.codes))
-                }
-            },
-            (true, Some(reason)) => match why_kubeadm_alone(m.field.key, &m.value) {
-                Some(why) => {
-                    counts.entry(("kubeadm", m.field.key.to_owned(), why)).or_default().push(&m.value);
-                }
-                None => unexplained.push(format!("{} {:?}: only kubeadm: {reason}", m.field.key, m.value)),
-            },
+    let whole = std::env::var("KHAGEN_MISTAKES").ok();
+    let each = whole.as_ref().map_or(EACH, |n| n.parse().expect("KHAGEN_MISTAKES is a number"));
+    let minors = minors();
+    let mut all = Vec::new();
+    for minor in &minors {
+        for ground in GROUNDS.iter().filter(|g| (g.since..=g.until).contains(&minor.minor)) {
+            all.extend(tried(ground, minor, each));
         }
     }
-    println!("{} mistakes: both refuse {both}, both take {neither}", tried.len());
-    for ((who, what, why), values) in &counts {
-        println!("only {who:<7} {:>4}  {what}: {why}; such as {:?}", values.len(), values[0]);
+    let mut seen: BTreeMap<usize, Seen> = BTreeMap::new();
+    let mut unexplained = Vec::new();
+    let mut tally: BTreeMap<(&str, &str), [usize; 4]> = BTreeMap::new();
+    for m in &all {
+        let counts = tally.entry((&m.minor, m.ground)).or_default();
+        let (who, codes): (_, Vec<&str>) = match (m.codes.is_empty(), &m.kubeadm) {
+            (false, Some(_)) => {
+                counts[0] += 1;
+                continue;
+            }
+            (true, None) => {
+                counts[1] += 1;
+                continue;
+            }
+            (false, None) => (Who::Khagen, m.codes.iter().map(String::as_str).collect()),
+            (true, Some(_)) => (Who::Kubeadm, vec![""]),
+        };
+        counts[if who == Who::Khagen { 2 } else { 3 }] += 1;
+        let reason = REASONS
+            .iter()
+            .position(|r| codes.iter().any(|code| r.explains(who, code, m.field.key, &m.value)));
+        let Some(reason) = reason else {
+            let said = m.kubeadm.as_deref().unwrap_or("kubeadm takes it");
+            unexplained.push(format!(
+                "{} {}: {} {:?}: {:?}: {said}",
+                m.minor, m.ground, m.field.key, m.value, m.codes
+            ));
+            continue;
+        };
+        let found = seen.entry(reason).or_default();
+        found.count += 1;
+        found.keys.insert(plain(m.field.key));
+        found.value = &m.value;
     }
-    // A comparison in which nobody refuses anything would pass as well.
-    assert!(both > 300 && neither > 300, "both {both}, neither {neither}");
+    println!("{} mistakes", all.len());
+    println!(
+        "{:<6} {:<20} {:>12} {:>10} {:>12} {:>13}",
+        "minor", "inventory", "both refuse", "both take", "only khagen", "only kubeadm"
+    );
+    for ((minor, ground), [refuse, take, khagen, kubeadm]) in &tally {
+        println!("{minor:<6} {ground:<20} {refuse:>12} {take:>10} {khagen:>12} {kubeadm:>13}");
+    }
+    for (reason, found) in &seen {
+        let r = &REASONS[*reason];
+        let who = if r.who == Who::Khagen { r.code } else { "kubeadm" };
+        println!(
+            "{who:<7} {:>6}  {}; such as {:?} of {}",
+            found.count,
+            r.why,
+            found.value,
+            found.keys.iter().cloned().collect::<Vec<_>>().join(", ")
+        );
+    }
     assert!(unexplained.is_empty(), "{} unexplained:\n{}", unexplained.len(), unexplained.join("\n"));
+    // A comparison in which nobody refuses anything would pass as well.
+    let sum = |i: usize| tally.values().map(|counts| counts[i]).sum::<usize>();
+    assert!(
+        sum(0) > 120 * minors.len() && sum(1) > 120 * minors.len(),
+        "both {}, neither {}",
+        sum(0),
+        sum(1)
+    );
+    if minors.len() >= 3 {
+        assert!(all.len() >= 2_000, "only {} mistakes", all.len());
+    }
+    // A reason that nothing needs any more is taken off the list.
+    if whole.is_some() && minors.len() >= 10 {
+        let idle: Vec<&str> =
+            (0..REASONS.len()).filter(|i| !seen.contains_key(i)).map(|i| REASONS[i].why).collect();
+        assert!(idle.is_empty(), "reasons that explain nothing: {idle:#?}");
+    }
 }
