@@ -150,7 +150,7 @@ fn one(out: &mut String, cluster: &Cluster, host: &Host, certificates: &[CertReq
         return;
     }
     let _ = writeln!(out, "\nports");
-    for port in ports::of_host(cluster, host) {
+    for port in ports::login(host).into_iter().chain(ports::of_host(cluster, host)) {
         let _ = writeln!(out, "  {:<17}  {} (from {})", port.port, port.what, port.from);
     }
     let _ = writeln!(out, "\ncertificates");
@@ -209,7 +209,7 @@ fn json(
                 "roles": host.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
                 "addresses": host.addresses.cluster,
                 "ssh": {"address": host.ssh.address, "user": host.ssh.user, "port": host.ssh.port},
-                "ports": ports::of_host(cluster, host).iter().map(port).collect::<Vec<_>>(),
+                "ports": ports::login(host).iter().chain(&ports::of_host(cluster, host)).map(port).collect::<Vec<_>>(),
                 "certificates": of_host.map(certificate).collect::<Vec<_>>(),
             })
         })

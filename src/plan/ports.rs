@@ -105,13 +105,15 @@ pub fn to_open(cluster: &Cluster, role: Role) -> Vec<Port> {
     ports
 }
 
-/// The ports of a host that others must reach, in the order of its roles; the bastion's way in first.
+/// The bastion's way in. It stands on no page of a bundle: another port of sshd changes the operator's bundle alone.
+pub fn login(host: &Host) -> Option<Port> {
+    let port = || Port { port: format!("{}/tcp", host.ssh.port), what: "sshd", from: "the bastion" };
+    logs_in_here(host).then(port)
+}
+
+/// The ports of a host that others must reach, in the order of its roles.
 pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<Port> {
-    let mut ports: Vec<Port> = Vec::new();
-    if logs_in_here(host) {
-        ports.push(Port { port: format!("{}/tcp", host.ssh.port), what: "sshd", from: "the bastion" });
-    }
-    ports.extend(listeners(cluster, host).iter().filter_map(open));
+    let mut ports: Vec<Port> = listeners(cluster, host).iter().filter_map(open).collect();
     for port in host.roles.iter().flat_map(|role| beside(cluster, *role)) {
         if !ports.contains(&port) {
             ports.push(port);

@@ -95,7 +95,7 @@ fn host_json(cluster: &Cluster, ledger: &Ledger, h: &Host) -> Json {
         "roles": h.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
         "group": h.group,
         "zone": h.zone,
-        "ports": ports::of_host(cluster, h).iter().map(port).collect::<Vec<_>>(),
+        "ports": ports::login(h).iter().chain(&ports::of_host(cluster, h)).map(port).collect::<Vec<_>>(),
         "vrrpPriority": ledger.hosts.get(&h.fqdn).and_then(|r| r.vrrp_priority),
     })
 }
