@@ -12,7 +12,7 @@ pub mod places;
 pub mod rules;
 mod secrets;
 mod suggest;
-mod text;
+pub(crate) mod text;
 mod user_files;
 mod view;
 mod waivers;

@@ -29,7 +29,7 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     let env = env.with_identities(identities(&args.identity));
     let checked = checked(&args.inventory, &env);
     if !checked.report.is_empty() || checked.report.waived_count() > 0 {
-        let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
+        let look = streams.err_look();
         streams.err(&diag::render::text(&checked.report, &checked.sources, look));
     }
     if is_invalid(&checked, args.strict) {

@@ -18,12 +18,14 @@ mod show;
 mod verify;
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::diag::render::Look;
 
 /// Exit codes, for commands and emitted scripts alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,21 @@ impl Streams {
     pub fn out_colour(&self) -> bool {
         self.out.current_choice() != anstream::ColorChoice::Never
     }
+
+    /// How findings look on standard error.
+    pub fn err_look(&self) -> Look {
+        Look { colour: self.err_colour(), width: columns(io::stderr()), ..Look::default() }
+    }
+
+    /// How findings look on standard output.
+    pub fn out_look(&self) -> Look {
+        Look { colour: self.out_colour(), width: columns(io::stdout()), ..Look::default() }
+    }
+}
+
+/// Columns of a terminal, if it is one.
+fn columns(stream: impl AsFd) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
 /// Runs the command line.

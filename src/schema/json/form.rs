@@ -38,7 +38,11 @@ pub fn definition(format: Format) -> Option<(&'static str, Value)> {
 /// The name of a format's definition, and what an editor says of a value that is none.
 fn named(format: Format) -> Option<(&'static str, &'static str)> {
     Some(match format {
-        Format::Bool | Format::Int { .. } | Format::Choice { .. } | Format::KeyAlgorithm => return None,
+        Format::Bool
+        | Format::Int { .. }
+        | Format::Choice { .. }
+        | Format::KeyAlgorithm
+        | Format::FindingCode => return None,
         Format::Text => ("text", "Expected one line of text."),
         Format::Argument => ("argument", "Expected one line."),
         Format::ArgumentName => ("argumentName", "Expected the name of a flag without its dashes."),
@@ -104,7 +108,6 @@ fn named(format: Format) -> Option<(&'static str, &'static str)> {
         Format::PreflightCheck => {
             ("preflightCheck", "Expected the name of a check of kubeadm's, such as NumCPU.")
         }
-        Format::FindingCode => ("findingCode", "Expected the code of a warning, such as KH0404."),
         Format::Date => ("date", "Expected a day, such as 2026-12-31."),
         Format::Recipient => ("recipient", "Expected a public key: age1... or ssh-ed25519 ...."),
     })
