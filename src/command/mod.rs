@@ -22,9 +22,9 @@ use std::os::fd::AsFd;
 use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, layout};
 use crate::diag::render::Look;
 
 /// Exit codes, for commands and emitted scripts alike.
@@ -157,7 +157,13 @@ pub fn guarded(run: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
 
 fn run() -> ExitCode {
     let mut streams = Streams::new();
-    let cli = match Cli::try_parse() {
+    // As clap finds it, which breaks what is wider: of whichever stream is a terminal.
+    let width = terminal_size::terminal_size().map_or(layout::WIDEST, |(width, _)| usize::from(width.0));
+    let width = width.min(layout::WIDEST);
+    let parsed = layout::laid_out(Cli::command(), width)
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => {
             let text = e.render();
