@@ -2,6 +2,7 @@
 
 pub mod help;
 pub mod init;
+pub mod layout;
 pub mod pki;
 pub mod show;
 

@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -203,24 +203,35 @@ fn nothing_is_overwritten_and_nothing_is_left_half() {
     assert_eq!(init(dir.path(), &COMPACT).status.code(), Some(6));
 }
 
-#[test]
-fn the_dialogue_on_a_terminal() {
-    if !can("the dialogue of init", &[Need::Program("script")]) {
-        return;
-    }
-    let dir = scratch();
-    user(dir.path());
-    let line = format!("'{}' init", env!("CARGO_BIN_EXE_khagen"));
-    let mut child = Command::new("script")
-        .args(["-qec", &line, "/dev/null"])
-        .current_dir(dir.path())
-        .env("HOME", dir.path())
+/// Runs `khagen init` on a terminal of so many columns, with these keys. Returns its exit code and what stood there.
+fn dialogue(dir: &Path, columns: u32, args: &str, keys: &str) -> (Option<i32>, String) {
+    let line = format!("stty rows 30 cols {columns}; '{}' init {args}", env!("CARGO_BIN_EXE_khagen"));
+    let mut child = Command::new("timeout")
+        .args(["120", "script", "-qec", &line, "/dev/null"])
+        .current_dir(dir)
+        .env("HOME", dir)
         .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("script");
-    // The third answer is a slip and is asked for again.
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(keys.as_bytes()).expect("write");
+    let out = child.wait_with_output().expect("script");
+    drop(stdin);
+    (out.status.code(), text(&out.stdout).replace('\r', ""))
+}
+
+const DIALOGUE: [Need; 2] = [Need::Program("script"), Need::Program("stty")];
+
+#[test]
+fn the_dialogue_on_a_terminal() {
+    if !can("the dialogue of init", &DIALOGUE) {
+        return;
+    }
+    let dir = scratch();
+    user(dir.path());
+    // What cannot be used is asked for again.
     let answers = [
         "",
         "lab.example.com",
@@ -229,51 +240,123 @@ fn the_dialogue_on_a_terminal() {
         "",
         "",
         "",
+        "10.0.0.2/24",
         "10.0.0.9/24",
         "eth0",
+        "1.36",
         "",
     ];
-    let mut stdin = child.stdin.take().expect("a pipe");
-    for answer in answers {
-        writeln!(stdin, "{answer}").expect("write");
-    }
-    let out = child.wait_with_output().expect("script");
-    drop(stdin);
-    let screen = text(&out.stdout).replace('\r', "");
-    assert_eq!(out.status.code(), Some(0), "{screen}");
+    let (code, screen) = dialogue(dir.path(), 80, "", &(answers.join("\n") + "\n"));
+    assert_eq!(code, Some(0), "{screen}");
     for words in [
         "Enter alone takes what stands in brackets",
         "Name of the cluster [k8s]: ",
-        "`node1` is no address; write NAME=ADDRESS",
+        "  `node1` is no address; write NAME=ADDRESS",
+        "  cp1 10.0.0.1, cp2 10.0.0.2, b 10.0.0.3\n",
         "etcd members [the control planes]: ",
-        "Virtual address: ",
+        "  10.0.0.2 is the address of cp2: the virtual one must be unused\nVirtual address: ",
+        "  `1.36` is not an exact version: add the patch level, such as 1.36.1\n",
         "the store will be encrypted to ",
-        "khagen build",
+        "  controlPlaneEndpoint  api.lab.example.com:8443\n",
+        "  khagen build   bundles for 3 hosts, in out/\n",
     ] {
         assert!(screen.contains(words), "{words}: {screen}");
     }
+    assert!(!screen.contains('\x1b'), "colours under NO_COLOR: {screen:?}");
     is_clean(dir.path(), 3);
 }
 
 #[test]
-fn answers_that_end_write_nothing() {
-    if !can("the dialogue of init", &[Need::Program("script")]) {
+fn the_dialogue_for_eleven_hosts_on_a_narrow_terminal() {
+    if !can("the dialogue of init", &DIALOGUE) {
         return;
     }
     let dir = scratch();
-    let line = format!("printf 'a\\n\\004' >/dev/null; '{}' init", env!("CARGO_BIN_EXE_khagen"));
-    let mut child = Command::new("script")
-        .args(["-qec", &line, "/dev/null"])
+    let answers = [
+        "prod",
+        "isociel.com",
+        "192.168.13.61,192.168.13.62,192.168.13.63",
+        "192.168.13.35,192.168.13.36,192.168.13.37",
+        "192.168.13.71,192.168.13.72",
+        "192.168.13.65,192.168.13.66,w3=192.168.13.67",
+        "192.168.13.70/24",
+        "ens33",
+        "",
+    ];
+    let (code, screen) = dialogue(dir.path(), 60, "--no-recipient", &(answers.join("\n") + "\n"));
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(
+        screen.contains("  worker1 192.168.13.65, worker2 192.168.13.66, w3\n  192.168.13.67\n"),
+        "{screen}"
+    );
+    // The terminal itself shows what was typed in advance, which no line of ours is.
+    let asked = screen.split_once("Enter alone").expect("questions").1;
+    for line in asked.lines().filter(|line| !line.contains(": ")) {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
+    is_clean(dir.path(), 11);
+}
+
+#[test]
+fn answers_that_make_no_inventory_are_not_lost() {
+    if !can("the dialogue of init", &DIALOGUE) {
+        return;
+    }
+    let dir = scratch();
+    let keys = "lab.example.com\n10.0.0.1,10.0.0.2\n10.0.0.3\n\n\n10.0.0.9/24\neth0\n\n";
+    let args = "--no-recipient --name lab --pod-subnet 10.0.0.0/16 mine";
+    let (code, screen) = dialogue(dir.path(), 80, args, keys);
+    assert_eq!(code, Some(3), "{screen}");
+    assert!(screen.contains("error[KH0304]") && screen.contains("nothing was written"), "{screen}");
+    assert!(tree(dir.path()).is_empty());
+    let (_, again) = screen.split_once("  khagen init ").expect("a command line");
+    let again = again.replace("10.0.0.0/16", "10.99.0.0/16");
+    let line = format!("'{}' init {again}", env!("CARGO_BIN_EXE_khagen"));
+    run(Command::new("sh").args(["-c", &line]).current_dir(dir.path()).stdin(Stdio::null()));
+    let cluster = fs::read_to_string(dir.path().join("mine/cluster.yaml")).expect("an inventory");
+    assert!(cluster.contains("podSubnet: 10.99.0.0/16"), "{cluster}");
+}
+
+#[test]
+fn answers_that_end_write_nothing() {
+    if !can("the dialogue of init", &DIALOGUE) {
+        return;
+    }
+    let dir = scratch();
+    // Ctrl-D on a line of its own.
+    let (code, screen) = dialogue(dir.path(), 80, "", "lab\n\x04");
+    assert_eq!(code, Some(64), "{screen}");
+    assert!(screen.contains("nothing was written"), "{screen}");
+    assert!(tree(dir.path()).is_empty());
+}
+
+#[test]
+fn an_interrupt_writes_nothing() {
+    if !can("the dialogue of init", &DIALOGUE) {
+        return;
+    }
+    let dir = scratch();
+    let line = format!("exec '{}' init", env!("CARGO_BIN_EXE_khagen"));
+    let mut child = Command::new("timeout")
+        .args(["60", "script", "-qec", &line, "/dev/null"])
         .current_dir(dir.path())
         .env("HOME", dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("script");
-    // Ctrl-D on a line of its own.
-    child.stdin.take().expect("a pipe").write_all(b"lab\n\x04").expect("write");
-    let out = child.wait_with_output().expect("script");
-    assert_eq!(out.status.code(), Some(64), "{}", text(&out.stdout));
-    assert!(text(&out.stdout).contains("nothing was written"), "{}", text(&out.stdout));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"lab\n").expect("write");
+    // The signal goes to who reads the terminal: not before the second question.
+    let mut screen = Vec::new();
+    let mut out = child.stdout.take().expect("a pipe");
+    while !text(&screen).contains("Domain of the hosts: ") {
+        let mut some = [0; 256];
+        let read = out.read(&mut some).expect("read");
+        assert!(read > 0, "{}", text(&screen));
+        screen.extend_from_slice(&some[..read]);
+    }
+    stdin.write_all(b"\x03").expect("write");
+    assert_eq!(child.wait().expect("script").code(), Some(130));
     assert!(tree(dir.path()).is_empty());
 }

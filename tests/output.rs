@@ -131,3 +131,51 @@ fn replaced_files_are_kept() {
     b.build();
     assert_eq!(fs::read(b.out().join(".previous/bundles/operator.tar.gz")).expect("kept"), old);
 }
+
+#[test]
+fn the_output_of_a_cluster_that_is_gone_is_named() {
+    let dir = scratch();
+    let (inventory, out) = (dir.path().join("inventory"), dir.path().join("out"));
+    for (cluster, third) in [("east", "20"), ("west", "30")] {
+        let net = |host: &str| format!("192.168.{third}.{host}");
+        let (vip, hosts) = (format!("{}/24", net("10")), [net("11"), net("12"), net("13")].join(","));
+        support::run(
+            khagen()
+                .args([
+                    "init",
+                    "--name",
+                    cluster,
+                    "--domain",
+                    &format!("{cluster}.example.com"),
+                    "--vip",
+                    &vip,
+                ])
+                .args(["--interface", "eth0", "--compact", "--no-recipient", "--control-plane", &hosts])
+                .arg(inventory.join(cluster))
+                .stdin(std::process::Stdio::null()),
+        );
+    }
+    let build = || {
+        let built = khagen().arg("build").arg(&inventory).arg("-o").arg(&out).output().expect("khagen");
+        assert!(built.status.success(), "{}", text(&built.stderr));
+        text(&built.stderr)
+    };
+    let said = build();
+    assert!(!said.contains("the output of a cluster"), "{said}");
+    let before = tree(&out.join("west"));
+
+    fs::rename(inventory.join("west"), dir.path().join("west")).expect("rename");
+    for _ in 0..2 {
+        let said = build();
+        let named = format!("warning: {} is the output of a cluster", out.join("west").display());
+        assert_eq!(said.matches("the output of a cluster").count(), 1, "{said}");
+        assert!(said.contains(&named), "{said}");
+    }
+    assert_eq!(tree(&out.join("west")), before);
+
+    // From a folder of clusters to one cluster alone: the other way round.
+    fs::create_dir(dir.path().join("kept")).expect("create");
+    fs::rename(out.join("west"), dir.path().join("kept/west")).expect("rename");
+    let said = build();
+    assert!(!said.contains("the output of a cluster"), "{said}");
+}

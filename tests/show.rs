@@ -121,6 +121,8 @@ fn manual_pages_of_all_commands() {
         assert!(pages.iter().any(|p| p.trim_start_matches('/') == page), "{page}: {pages:?}");
     }
     let page = run(khagen().args(["man", "pki", "list"]));
+    let head = concat!(".TH KHAGEN-PKI-LIST 1  \"khagen ", env!("CARGO_PKG_VERSION"), "\" khagen");
+    assert!(page.contains(head), "{page}");
     assert!(page.contains(".TH KHAGEN-PKI-LIST") && page.contains("khagen\\-pki\\-list"), "{page}");
     let none = khagen().args(["man", "nothing"]).output().expect("khagen");
     assert_eq!(none.status.code(), Some(64));

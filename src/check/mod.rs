@@ -12,7 +12,7 @@ pub mod places;
 pub mod rules;
 mod secrets;
 mod suggest;
-mod text;
+pub(crate) mod text;
 mod user_files;
 mod view;
 mod waivers;
@@ -168,8 +168,14 @@ fn model(loaded: &LoadedCluster, missing: MissingSecrets, report: &mut Report) -
     let secrets = Secrets::find(root, report);
     Decoder::new(&secrets, &mut places, report, loaded.complete).read(root);
     if !loaded.complete {
-        // Hosts may be missing, so that nobody counts them.
+        // Hosts may be missing, so that nobody counts them; and what is not there may stand in what could not be read.
         places.mark_unsound("hosts");
+        schema::walk(&mut |path, _| {
+            let fixed = !path.contains(['[', '<']);
+            if fixed && !places.is_written(path) {
+                places.mark_unsound(path);
+            }
+        });
     }
     let files = UserFiles::read(root, &loaded.dir, &secrets, missing, report);
     let top = View::new(Some(root), schema::INVENTORY);

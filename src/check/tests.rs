@@ -327,7 +327,7 @@ fn no_renderer_shows_a_secret() {
     assert!(report.counts().0 >= 4, "{}", checked.lines());
     for shown in [
         render::text(report, sources, render::Look::default()),
-        render::text(report, sources, render::Look { colour: true, width: 80, waived: true }),
+        render::text(report, sources, render::Look { colour: true, width: Some(80), waived: true }),
         render::lines(report, sources),
         json::json(report, sources),
         sarif::sarif(report, sources),

@@ -21,7 +21,8 @@ must have everything. An editor with a language server completes and flags by it
 
 Examples:
   khagen schema > inventory-v1.json
-  khagen schema --whole | check-jsonschema --schemafile /dev/stdin inventory.json
+  khagen schema --whole > whole.json
+  check-jsonschema --schemafile whole.json inventory.json
 
 What settings get wrong together is found by `khagen check` alone.";
 

@@ -90,11 +90,12 @@ Groups of an Ansible inventory (--ansible): etcd; kube_control_plane, kube-maste
 control_plane; kube_node, kube-node, workers, nodes; load_balancer, loadbalancers, lb, haproxy.
 
 Examples:
-  khagen init                                        asks
-  khagen init --name lab --domain lab.example.com --vip 192.168.13.70/24 --interface ens33 \\
+  khagen init      asks
+  khagen init --name lab --domain lab.example.com \\
+    --vip 192.168.13.70/24 --interface ens33 \\
     --compact --control-plane 192.168.13.61,192.168.13.62,192.168.13.63
-  khagen init --hosts hosts.txt --name lab --domain lab.example.com --vip 192.168.13.70/24 \\
-    --interface ens33
+  khagen init --hosts hosts.txt --name lab --domain lab.example.com \\
+    --vip 192.168.13.70/24 --interface ens33
 
 Exit codes: 0 done · 1 error · 3 what was given makes no valid inventory · 6 there is an
 inventory already · 64 something is missing, or cannot be read";

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::{checked, is_invalid};
@@ -29,7 +30,7 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
     let env = env.with_identities(identities(&args.identity));
     let checked = checked(&args.inventory, &env);
     if !checked.report.is_empty() || checked.report.waived_count() > 0 {
-        let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
+        let look = streams.err_look();
         streams.err(&diag::render::text(&checked.report, &checked.sources, look));
     }
     if is_invalid(&checked, args.strict) {
@@ -85,6 +86,13 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
         streams.err(&report::recipients(&outcome));
         outcomes.push(outcome);
     }
+    for folder in stale(inventory, &args.output) {
+        streams.err(&format!(
+            "warning: {} is the output of a cluster that the inventory does not have there: it is as it was.\n         \
+             Move the folder away once nobody needs it, so that nobody installs from it.\n",
+            folder.display()
+        ));
+    }
     if args.format == BuildFormat::Json {
         streams.out(&report::json(&outcomes, args.dry_run));
     }
@@ -96,6 +104,29 @@ pub fn run(args: &Build, streams: &mut Streams) -> Result<Exit, Failure> {
             || o.bundles.iter().any(|b| b.change != BundleChange::Unchanged)
     });
     Ok(if args.dry_run && pending { Exit::Changes } else { Exit::Done })
+}
+
+/// Outputs of earlier builds that no cluster of the inventory writes any more. They are the only bundles that such a
+/// cluster may still have, so that they are named and not moved.
+fn stale(inventory: &Inventory, output: &Path) -> Vec<PathBuf> {
+    let written: BTreeSet<PathBuf> = inventory
+        .clusters
+        .iter()
+        .map(|cluster| {
+            cluster.folder.as_ref().map_or_else(|| output.to_owned(), |folder| output.join(folder))
+        })
+        .collect();
+    let below = std::fs::read_dir(output).into_iter().flatten().filter_map(Result::ok);
+    // Names that begin with a dot are ours: `.previous` is a former output.
+    let below = below.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let mut found: Vec<PathBuf> = below
+        .map(|entry| entry.path())
+        .chain([output.to_owned()])
+        .filter(|folder| !written.contains(folder))
+        .filter(|folder| output::read_record(folder).is_ok_and(|record| record.is_some()))
+        .collect();
+    found.sort();
+    found
 }
 
 /// Compares the last output with what would be built; a cluster that was never built is new as a whole.

@@ -41,11 +41,7 @@ pub fn run(args: &Check, streams: &mut Streams) -> Result<Exit, Failure> {
     let (report, sources) = (&checked.report, &checked.sources);
     match args.format {
         CheckFormat::Text => {
-            let look = diag::render::Look {
-                colour: streams.out_colour(),
-                waived: args.waived,
-                ..diag::render::Look::default()
-            };
+            let look = diag::render::Look { waived: args.waived, ..streams.out_look() };
             streams.out(&diag::render::text(report, sources, look));
         }
         CheckFormat::Lines => {

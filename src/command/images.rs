@@ -15,7 +15,7 @@ pub fn run(args: &Args, streams: &mut Streams) -> Result<Exit, Failure> {
     let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
     let checked = check::checked(&args.inventory, &env);
     let Some(inventory) = &checked.inventory else {
-        let look = render::Look { colour: streams.err_colour(), ..render::Look::default() };
+        let look = streams.err_look();
         streams.err(&render::text(&checked.report, &checked.sources, look));
         return Ok(Exit::Invalid);
     };

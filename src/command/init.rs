@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Failure, Streams, check};
 use crate::cli::init::{Init, InitFormat};
 use crate::diag::render;
+use crate::diag::wrap::wrap;
 use crate::env::{self, Env};
 use crate::fs::{self, FsError, Sync};
 use crate::init::draft::Draft;
@@ -22,8 +23,9 @@ use crate::schema::json::{self, Extent};
 pub fn run(args: &Init, streams: &mut Streams) -> Result<Exit, Failure> {
     refuse_taken(&args.dir)?;
     let mut draft = draft(args, streams)?;
+    let mut asked = false;
     if io::stdin().is_terminal() {
-        ask(&mut draft, streams)?;
+        asked = ask(&mut draft, streams)?;
     } else {
         let missing = questions::missing(&draft);
         // Workers may come later, and pods then run on the control planes.
@@ -43,7 +45,22 @@ pub fn run(args: &Init, streams: &mut Streams) -> Result<Exit, Failure> {
         InitFormat::Yaml => Language::Yaml,
         InitFormat::Toml => Language::Toml,
     };
-    place(&args.dir, &draft, language, streams)
+    let exit = place(&args.dir, &draft, language, streams)?;
+    if asked && exit == Exit::Invalid {
+        let again = arguments(args, &draft).join(" \\\n    ");
+        streams.err(&format!("\nthe same again, to correct:\n  khagen init {again}\n"));
+    }
+    Ok(exit)
+}
+
+/// The command line that needs no answers.
+fn arguments(args: &Init, draft: &Draft) -> Vec<String> {
+    let mut all = draft.arguments();
+    all.extend(args.recipient.iter().map(|key| format!("--recipient '{key}'")));
+    all.extend(args.no_recipient.then(|| "--no-recipient".to_owned()));
+    all.extend((args.format == InitFormat::Toml).then(|| "--format toml".to_owned()));
+    all.extend((args.dir != Path::new("inventory")).then(|| format!("'{}'", args.dir.display())));
+    all
 }
 
 /// What arguments and files say.
@@ -133,28 +150,44 @@ fn recipients(args: &Init, streams: &mut Streams) -> Result<Vec<String>, Failure
     args.recipient.iter().map(read).collect()
 }
 
-/// Asks what is open, again where an answer cannot be used.
-fn ask(draft: &mut Draft, streams: &mut Streams) -> Result<(), Failure> {
+/// Asks what is open, again where an answer cannot be used. Says whether anything was.
+fn ask(draft: &mut Draft, streams: &mut Streams) -> Result<bool, Failure> {
     let mut input = io::stdin().lock();
+    let width = streams.err_look().width.unwrap_or(usize::MAX);
     let mut first = true;
+    let mut explained = None;
     while let Some(question) = questions::ALL.into_iter().find(|question| question.is_open(draft)) {
         if std::mem::take(&mut first) {
-            streams.err("Enter alone takes what stands in brackets; Ctrl-C ends and writes nothing.\n");
+            let how = "Enter alone takes what stands in brackets; Ctrl-C ends and writes nothing.";
+            streams.err(&format!("{}\n", wrap(how, width)));
         }
         let (what, why) = question.text();
         let fallback = question.fallback().map(|text| format!(" [{text}]")).unwrap_or_default();
-        streams.err(&format!("\n{why}\n{what}{fallback}: "));
+        if explained.replace(question) != Some(question) {
+            streams.err(&format!("\n{}\n", wrap(why, width)));
+        }
+        streams.err(&format!("{what}{fallback}: "));
         let mut line = String::new();
-        let read = input.read_line(&mut line).map_err(|e| Failure::new(Exit::Error, &e))?;
+        let read = input.read_line(&mut line).map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidData => {
+                Failure::because(Exit::Usage, "that is no UTF-8; nothing was written")
+            }
+            _ => Failure::new(Exit::Error, &e),
+        })?;
         if read == 0 {
             streams.err("\n");
             return Err(Failure::because(Exit::Usage, "the answers ended; nothing was written"));
         }
-        if let Err(what) = question.answer(&line, draft) {
-            streams.err(&format!("{what}\n"));
+        let said = match question.answer(&line, draft) {
+            Ok(()) if line.trim().is_empty() => None,
+            Ok(()) => question.outcome(draft),
+            Err(what) => Some(what),
+        };
+        if let Some(said) = said {
+            streams.err(&format!("{}\n", wrap(&format!("  {said}"), width)));
         }
     }
-    Ok(())
+    Ok(!first)
 }
 
 fn refuse_taken(dir: &Path) -> Result<(), Failure> {
@@ -188,7 +221,7 @@ fn place(dir: &Path, draft: &Draft, language: Language, streams: &mut Streams) -
     }
     let env = Env::system().map_err(|e| Failure::new(Exit::Error, &e))?;
     let checked = check::checked(&staged, &env);
-    let look = render::Look { colour: streams.err_colour(), ..render::Look::default() };
+    let look = streams.err_look();
     let shown = |path: &Path| path.display().to_string();
     let said =
         render::text(&checked.report, &checked.sources, look).replace(&shown(&staged), &shown(&target));
@@ -204,10 +237,29 @@ fn place(dir: &Path, draft: &Draft, language: Language, streams: &mut Streams) -
     for (name, _) in documents.iter().chain([&schema]) {
         streams.out(&format!("{}\n", shown(&target.join(name))));
     }
-    let here = if target == Path::new("inventory") { String::new() } else { format!(" {}", shown(&target)) };
-    streams.err(&format!(
-        "\nnext:\n  khagen check{here}\n  khagen build{here}            bundles for {} hosts\n",
-        draft.machines.len()
-    ));
+    summary(draft, &target, streams);
     Ok(Exit::Done)
+}
+
+/// What was decided that nobody asked for and that cannot change once the cluster runs; and what comes next.
+fn summary(draft: &Draft, target: &Path, streams: &mut Streams) {
+    let (pods, services) = draft.subnets();
+    let here =
+        if target == Path::new("inventory") { String::new() } else { format!(" {}", target.display()) };
+    let show = if here.is_empty() { String::new() } else { format!(" --inventory{here}") };
+    let steps = [
+        (format!("khagen check{here}"), "every finding".to_owned()),
+        (format!("khagen show{show}"), "what khagen understood".to_owned()),
+        (format!("khagen build{here}"), format!("bundles for {} hosts, in out/", draft.machines.len())),
+    ];
+    let column = steps.iter().map(|(step, _)| step.chars().count()).max().unwrap_or_default();
+    let mut said = format!(
+        "\nlook at these, which cannot change once the cluster runs:\n  \
+         controlPlaneEndpoint  {}\n  podSubnet             {pods}\n  serviceSubnet         {services}\n\nnext:\n",
+        draft.endpoint()
+    );
+    for (step, what) in steps {
+        said.push_str(&format!("  {step:column$}   {what}\n"));
+    }
+    streams.err(&said);
 }

@@ -46,8 +46,13 @@ fn all(name: &str, command: &Command, pages: &mut Vec<(String, String)>) {
 
 fn page(name: &str, command: &Command) -> String {
     let mut text = Vec::new();
-    let titled = command.clone().version(env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    let titled = command.clone().version(version);
     // Writing to memory does not fail.
-    let _ = clap_mangen::Man::new(titled).title(name.to_uppercase()).render(&mut text);
+    let _ = clap_mangen::Man::new(titled)
+        .title(name.to_uppercase())
+        .source(format!("khagen {version}"))
+        .manual("khagen")
+        .render(&mut text);
     String::from_utf8_lossy(&text).into_owned()
 }

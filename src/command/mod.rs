@@ -18,12 +18,14 @@ mod show;
 mod verify;
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, layout};
+use crate::diag::render::Look;
 
 /// Exit codes, for commands and emitted scripts alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,21 @@ impl Streams {
     pub fn out_colour(&self) -> bool {
         self.out.current_choice() != anstream::ColorChoice::Never
     }
+
+    /// How findings look on standard error.
+    pub fn err_look(&self) -> Look {
+        Look { colour: self.err_colour(), width: columns(io::stderr()), ..Look::default() }
+    }
+
+    /// How findings look on standard output.
+    pub fn out_look(&self) -> Look {
+        Look { colour: self.out_colour(), width: columns(io::stdout()), ..Look::default() }
+    }
+}
+
+/// Columns of a terminal, if it is one.
+fn columns(stream: impl AsFd) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
 /// Runs the command line.
@@ -140,7 +157,13 @@ pub fn guarded(run: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
 
 fn run() -> ExitCode {
     let mut streams = Streams::new();
-    let cli = match Cli::try_parse() {
+    // As clap finds it, which breaks what is wider: of whichever stream is a terminal.
+    let width = terminal_size::terminal_size().map_or(layout::WIDEST, |(width, _)| usize::from(width.0));
+    let width = width.min(layout::WIDEST);
+    let parsed = layout::laid_out(Cli::command(), width)
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => {
             let text = e.render();

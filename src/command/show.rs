@@ -27,7 +27,7 @@ pub fn run(args: &Show, streams: &mut Streams) -> Result<Exit, Failure> {
     let fine = MissingSecrets::AreFine;
     let clusters = check::check_keeping_places(&loaded, &sources, today, fine, &mut report);
     let Some(clusters) = clusters.filter(|_| !report.has_errors()) else {
-        let look = render::Look { colour: streams.err_colour(), ..render::Look::default() };
+        let look = streams.err_look();
         streams.err(&render::text(&report, &sources, look));
         return Ok(Exit::Invalid);
     };

@@ -10,6 +10,7 @@ pub mod json;
 pub mod render;
 pub mod sarif;
 mod waived;
+pub mod wrap;
 
 pub use code::Code;
 pub use waived::{Acceptance, Waived};

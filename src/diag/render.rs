@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
 use super::excerpt::{self, Excerpt, printable};
+use super::wrap::wrap;
 use super::{Diagnostic, Report, Severity, Waived};
 use crate::source::Sources;
 
@@ -16,35 +17,42 @@ use crate::source::Sources;
 pub struct Look {
     /// Escape sequences for colour.
     pub colour: bool,
-    /// Columns of the terminal.
-    pub width: usize,
+    /// Columns of the terminal; none where it goes elsewhere, and sentences are not broken.
+    pub width: Option<usize>,
     /// Waived warnings too.
     pub waived: bool,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Look { colour: false, width: 140, waived: false }
+        Look { colour: false, width: None, waived: false }
     }
 }
+
+/// Where excerpts are cut if there is no terminal.
+const WIDTH: usize = 140;
+/// What stands before a sentence: ` = note: ` after the width of a line's number, or `warning[KH0101]: `.
+const MARGIN: usize = 17;
+/// Below this many columns nothing is broken that a terminal would not break as well.
+const LEAST: usize = 40;
 
 /// Returns all findings in the long form, and a line that counts them.
 pub fn text(report: &Report, sources: &Sources, look: Look) -> String {
     let renderer = if look.colour { Renderer::styled() } else { Renderer::plain() };
-    let renderer = renderer.term_width(look.width);
+    let renderer = renderer.term_width(look.width.unwrap_or(WIDTH));
     let mut out = String::new();
     for finding in report.sorted(sources) {
         let level = match finding.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        out.push_str(&one_text(finding, level, report, sources, &renderer));
+        out.push_str(&one_text(finding, level, report, sources, &renderer, look));
         out.push_str("\n\n");
     }
     for Waived { finding, by } in report.waived(sources).into_iter().filter(|_| look.waived) {
         let accepted = format!("accepted until {}: {}", by.until, by.reason);
         let finding = finding.clone().also(by.place, accepted);
-        out.push_str(&one_text(&finding, Level::NOTE.with_name(WAIVED), report, sources, &renderer));
+        out.push_str(&one_text(&finding, Level::NOTE.with_name(WAIVED), report, sources, &renderer, look));
         out.push_str("\n\n");
     }
     if let Some(summary) = summary(report) {
@@ -106,7 +114,14 @@ fn one_text(
     report: &Report,
     sources: &Sources,
     renderer: &Renderer,
+    look: Look,
 ) -> String {
+    // Broken after `printable`, which would show the breaks as signs.
+    let broken = |text: &str| match look.width {
+        Some(width) => wrap(&printable(text), width.max(LEAST) - MARGIN),
+        None => printable(text),
+    };
+    let title = broken(&finding.message);
     let labels = finding.primary.iter().chain(&finding.secondary);
     let excerpts = excerpt::cut(labels, sources, report);
     let mut elements: Vec<Element<'_>> = Vec::new();
@@ -122,10 +137,9 @@ fn one_text(
         }
     }
     elements.extend(unseen.into_iter().map(|text| Element::from(Level::NOTE.message(printable(text)))));
-    elements
-        .extend(finding.reason.iter().map(|reason| Element::from(Level::NOTE.message(printable(reason)))));
-    elements.extend(finding.help.iter().map(|help| Element::from(Level::HELP.message(printable(help)))));
-    let title = level.primary_title(printable(&finding.message)).id(finding.code.as_str());
+    elements.extend(finding.reason.iter().map(|reason| Element::from(Level::NOTE.message(broken(reason)))));
+    elements.extend(finding.help.iter().map(|help| Element::from(Level::HELP.message(broken(help)))));
+    let title = level.primary_title(title).id(finding.code.as_str());
     renderer.render(&[title.elements(elements)])
 }
 

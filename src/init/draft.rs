@@ -97,6 +97,35 @@ impl Draft {
         self.virtual_router_id.unwrap_or(if (1..=254).contains(&last) { last } else { 51 })
     }
 
+    /// The arguments that say the same, for a shell.
+    pub fn arguments(&self) -> Vec<String> {
+        let hosts = |role: Role| {
+            let of = self.machines.iter().filter(|machine| machine.roles.contains(&role));
+            let of: Vec<String> = of.map(|machine| format!("{}={}", machine.name, machine.address)).collect();
+            (!of.is_empty()).then(|| of.join(","))
+        };
+        let given = [
+            ("--name", self.name.clone()),
+            ("--domain", self.domain.clone()),
+            ("--control-plane", hosts(Role::ControlPlane)),
+            ("--etcd", hosts(Role::Etcd)),
+            ("--load-balancer", hosts(Role::LoadBalancer)),
+            ("--worker", hosts(Role::Worker)),
+            ("--vip", self.vip.clone()),
+            ("--interface", self.interface.clone()),
+            ("--virtual-router-id", self.virtual_router_id.map(|id| id.to_string())),
+            ("--endpoint", self.endpoint.clone()),
+            ("--kubernetes", self.kubernetes.clone()),
+            ("--pod-subnet", self.pod_subnet.clone()),
+            ("--service-subnet", self.service_subnet.clone()),
+        ];
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._/:=,".contains(c);
+        let quoted = |text: String| {
+            if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+        };
+        given.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(value?)))).collect()
+    }
+
     /// Pods' and services' networks that no address of the inventory lies in.
     pub fn subnets(&self) -> (String, String) {
         let six = self.machines.first().is_some_and(|machine| machine.address.is_ipv6());
@@ -139,6 +168,18 @@ mod tests {
         assert_eq!(draft.subnets(), ("172.20.0.0/16".to_owned(), "172.21.0.0/16".to_owned()));
         draft.pod_subnet = Some("100.64.0.0/10".to_owned());
         assert_eq!(draft.subnets().0, "100.64.0.0/10");
+    }
+
+    #[test]
+    fn arguments_say_the_same() {
+        let mut draft = Draft { name: Some("it's".to_owned()), ..Draft::default() };
+        draft.machines.push(Machine::new("a".to_owned(), "10.0.0.1".parse().expect("an address")));
+        draft.machines[0].add(Role::ControlPlane);
+        draft.share(Role::Etcd);
+        assert_eq!(
+            draft.arguments(),
+            ["--name 'it'\\''s'", "--control-plane a=10.0.0.1", "--etcd a=10.0.0.1"]
+        );
     }
 
     #[test]

@@ -26,6 +26,8 @@ const MAX_ERRORS: usize = 100;
 
 /// What toml_parser says of anything that is no value, or of none.
 const UNQUOTED: &str = "string values must be quoted";
+/// And of what begins as a number.
+const NUMBERS: [&str; 3] = ["invalid float", "invalid integer number", "invalid date-time"];
 
 /// Reads one document.
 pub(super) fn read(id: SourceId, text: &str, budget: &mut Budget, report: &mut Report) -> Document {
@@ -353,6 +355,10 @@ impl Reader<'_> {
             Some((last, others)) => message.push_str(&format!("; expected {} or {last}", others.join(", "))),
         }
         let mut finding = Diagnostic::error(Code::TomlSyntax, message).at(span, "");
+        if NUMBERS.contains(&error.description()) {
+            // 3.6.14, 10.0.0.1, 10.0.0.0/16.
+            finding = finding.help("write it in quotes if it is a text: versions and addresses are");
+        }
         if let Some(context) = error.context().filter(|context| Some(*context) != error.unexpected()) {
             finding = finding.also(self.place(context), "in this");
         }

@@ -5,10 +5,11 @@
 //! [`form`]; what several settings get wrong together is `khagen check`'s to find, and nothing here is stricter than it.
 
 mod form;
+mod shared;
 
 use serde_json::{Map, Value, json};
 
-use super::{Fallback, HOST, INVENTORY, Key, Kind};
+use super::{Fallback, Format, HOST, INVENTORY, Key, Kind};
 
 /// What a schema is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,30 @@ pub fn value(extent: Extent) -> Value {
             "items": {"$ref": "#/$defs/foreign"},
         },
     });
+    super::walk(&mut |_, key| {
+        if key.coming.is_none() {
+            formats(&key.kind, &mut |format| {
+                if let Some((name, form)) = form::definition(format) {
+                    root["$defs"][name] = form;
+                }
+            });
+        }
+    });
+    shared::define(&mut root);
     root
+}
+
+/// The formats of what stands directly in a kind; those of a map's keys are the keys' own.
+fn formats(kind: &Kind, see: &mut dyn FnMut(Format)) {
+    match kind {
+        Kind::Leaf(format) | Kind::OneOrList(format) | Kind::LeafOrMap(format, _) => see(*format),
+        Kind::List(of) => formats(of, see),
+        Kind::Each { key, value } => {
+            see(*key);
+            formats(value, see);
+        }
+        Kind::Map(_) | Kind::Foreign(_) => {}
+    }
 }
 
 /// Where in an inventory a map stands.
@@ -103,7 +127,12 @@ impl Place {
 
     fn key(self, key: &'static Key) -> Value {
         let mut described = match key.coming {
-            Some(_) => json!({"type": "null", "deprecated": true}),
+            // With a message editors do not offer it, and say why when it is written.
+            Some(what) => json!({
+                "type": "null",
+                "deprecated": true,
+                "deprecationMessage": format!("Not possible yet: {what}."),
+            }),
             None => self.kind(key),
         };
         let mut text = key.doc.to_owned();
@@ -112,6 +141,8 @@ impl Place {
             (None, Fallback::Derived(how)) => text.push_str(&format!("\n\nDefault: {how}.")),
             (None, Fallback::Value(value)) => {
                 described["default"] = form::typed(key.kind, value);
+                // Editors offer a default, and do not show it where one asks what a key is for.
+                text.push_str(&format!("\n\nDefault: `{value}`."));
             }
             (None, Fallback::Required | Fallback::Absent) => {}
         }
@@ -123,7 +154,11 @@ impl Place {
                 _ => text.push_str(&format!("\n\nExample: `{}: {}`", key.name, key.example)),
             }
         }
-        described["description"] = json!(text);
+        if text.contains('`') {
+            // Editors show `description` as it is, backticks and all.
+            described["markdownDescription"] = json!(text);
+        }
+        described["description"] = json!(text.replace('`', ""));
         described
     }
 

@@ -186,6 +186,8 @@ pub enum Need {
     Minors,
     /// etcd of other lines than the oracle's, as tests/oracle/etcd-lines.sh builds them.
     EtcdLines,
+    /// The language servers of tests/editor, as its install.sh installs them.
+    Editor,
 }
 
 /// Whether the machine has all of these. If not, says so loudly; under KHAGEN_REQUIRE_ALL it is a failure.
@@ -216,6 +218,7 @@ fn has(need: Need) -> bool {
         }
         Need::Oracle => oracle().is_some(),
         Need::Minors => std::env::var("KHAGEN_MINORS").is_ok_and(|listed| !listed.trim().is_empty()),
+        Need::Editor => editor().is_some(),
         Need::EtcdLines => std::env::var("KHAGEN_ETCD_LINES").is_ok_and(|listed| !listed.trim().is_empty()),
     }
 }
@@ -233,6 +236,12 @@ pub fn which(name: &str) -> Option<PathBuf> {
 pub fn oracle() -> Option<PathBuf> {
     let dir = PathBuf::from(std::env::var_os("KHAGEN_ORACLE")?);
     dir.join("kubeadm").is_file().then_some(dir)
+}
+
+/// The folder with the language servers' node_modules.
+pub fn editor() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("KHAGEN_EDITOR")?);
+    dir.join("node_modules/yaml-language-server").is_dir().then_some(dir)
 }
 
 /// Replaces runs of hexadecimal digits of 32 and more, base64 of 100 and more, and the random half of etcd's token.

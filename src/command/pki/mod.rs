@@ -37,7 +37,7 @@ pub fn run(args: &Pki, streams: &mut Streams) -> Result<Exit, Failure> {
 fn inventory(path: &Path, env: &Env, streams: &mut Streams) -> Option<Inventory> {
     let checked = checked(path, env);
     if checked.report.has_errors() {
-        let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
+        let look = streams.err_look();
         streams.err(&diag::render::text(&checked.report, &checked.sources, look));
     }
     if is_invalid(&checked, false) { None } else { checked.inventory }
@@ -71,7 +71,7 @@ fn requests(cluster: &Cluster, store: &Store) -> Vec<CertRequest> {
 
 /// Prints findings that have no place in the inventory.
 fn show(report: &Report, streams: &mut Streams) {
-    let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
+    let look = streams.err_look();
     streams.err(&diag::render::text(report, &Sources::new(), look));
 }
 

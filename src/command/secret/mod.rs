@@ -41,7 +41,7 @@ fn inventory(args: &InStore, streams: &mut Streams) -> Result<(Inventory, Env), 
     match inventory {
         Some(inventory) => Ok((inventory, env.with_identities(identities(&args.identity)))),
         None => {
-            let look = diag::render::Look { colour: streams.err_colour(), ..diag::render::Look::default() };
+            let look = streams.err_look();
             streams.err(&diag::render::text(&report, &sources, look));
             Err(Failure::because(Exit::Invalid, "nothing was changed"))
         }

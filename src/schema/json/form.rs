@@ -3,6 +3,8 @@
 //! Patterns are those of ECMA 262 with the `u` flag, which editors use. Texts that look like numbers are read as they
 //! are written, so a name `7` is a number to JSON and a text to khagen: where such a text is taken, so is a number.
 //! Where a pattern would be a page long (calendars, IPv6), it is wider than `check::text`, and never narrower.
+//!
+//! What has a pattern is a definition of its own with a sentence for editors, which nobody can read the pattern from.
 
 use serde_json::{Value, json};
 
@@ -16,8 +18,102 @@ const V4: &str =
 const V6: &str = "[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*";
 const NO_CONTROL: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
 
-/// The schema of a leaf.
+/// The schema of a leaf: its definition, or what it is where that is shorter.
 pub fn of(format: Format) -> Value {
+    match named(format) {
+        Some((name, _)) => json!({"$ref": format!("#/$defs/{name}")}),
+        None => inline(format),
+    }
+}
+
+/// The definition of a format that has one, by name.
+pub fn definition(format: Format) -> Option<(&'static str, Value)> {
+    let (name, words) = named(format)?;
+    let mut form = inline(format);
+    // Not JSON Schema's own: the language servers of YAML and JSON show it in place of the pattern.
+    form["patternErrorMessage"] = json!(words);
+    Some((name, form))
+}
+
+/// The name of a format's definition, and what an editor says of a value that is none.
+fn named(format: Format) -> Option<(&'static str, &'static str)> {
+    Some(match format {
+        Format::Bool
+        | Format::Int { .. }
+        | Format::Choice { .. }
+        | Format::KeyAlgorithm
+        | Format::FindingCode => return None,
+        Format::Text => ("text", "Expected one line of text."),
+        Format::Argument => ("argument", "Expected one line."),
+        Format::ArgumentName => ("argumentName", "Expected the name of a flag without its dashes."),
+        Format::CamelName => ("camelName", "Expected a name of letters and digits."),
+        Format::Label => ("label", "Expected a DNS label: up to 63 of a-z, 0-9 and `-`, no `-` at its ends."),
+        Format::DnsName => ("dnsName", "Expected a DNS name in lower case, such as lab.example.com."),
+        Format::San => {
+            ("san", "Expected a DNS name in lower case, a wildcard such as *.example.com, or an address.")
+        }
+        Format::HostOrAddress => ("hostOrAddress", "Expected a DNS name in lower case, or an address."),
+        Format::Address => ("address", "Expected an address such as 192.0.2.10 or 2001:db8::10."),
+        Format::AddressInNetwork => (
+            "addressInNetwork",
+            "Expected an address with the prefix length of its network, such as 192.0.2.70/24.",
+        ),
+        Format::Network => ("network", "Expected a network such as 10.0.0.0/16 or 2001:db8::/64."),
+        Format::Subnets => {
+            ("subnets", "Expected a network such as 10.0.0.0/16, or one of each family, with a comma.")
+        }
+        Format::Endpoint => {
+            ("endpoint", "Expected a name or an address, and perhaps a port: api.example.com:6443.")
+        }
+        Format::Interface => {
+            ("interface", "Expected the name of a network interface, as `ip -br link` shows it.")
+        }
+        Format::Version => ("version", "Expected an exact version, such as 1.36.5."),
+        Format::Duration { .. } => (
+            "duration",
+            "Expected a time: numbers with y (365 days), w, d, h, m, s, the larger first, such as 90d or 1h30m.",
+        ),
+        Format::Size => ("size", "Expected bytes, or a whole number with KiB, MiB or GiB, such as 8GiB."),
+        Format::Retention => ("retention", "Expected a number, or a time in h, m and s, such as 8h."),
+        Format::Calendar => ("calendar", "Expected systemd's OnCalendar, such as daily or *-*-* 03:00:00."),
+        Format::Path => ("path", "Expected an absolute path of letters, digits and ._@+-, without `..`."),
+        Format::Source => ("source", "Expected a path below the inventory's `files/`."),
+        Format::ImageTag => ("imageTag", "Expected the tag alone, such as v1.14.2."),
+        Format::Artifact => ("artifact", "Expected a path below the inventory's `artifacts/`."),
+        Format::ArtifactOrFolder => (
+            "artifactOrFolder",
+            "Expected a path below the inventory's `artifacts/`; with a slash at its end, a folder.",
+        ),
+        Format::Mode => ("mode", "Expected permission bits in octal, such as \"0644\"."),
+        Format::UserName => ("userName", "Expected the name of a user or group, such as root."),
+        Format::Effect => (
+            "effect",
+            "Expected `none`, `restart UNIT` or `reload UNIT`, the unit in full, such as kubelet.service.",
+        ),
+        Format::LabelKey => ("labelKey", "Expected the key of a Kubernetes label, such as example.com/rack."),
+        Format::LabelValue => {
+            ("labelValue", "Expected the value of a Kubernetes label: up to 63 letters, digits and ._-.")
+        }
+        Format::Taint => (
+            "taint",
+            "Expected key=value:Effect, with NoSchedule, PreferNoSchedule or NoExecute, such as gpu=yes:NoSchedule.",
+        ),
+        Format::SysctlName => {
+            ("sysctlName", "Expected a name as `sysctl -a` shows it, such as net.core.somaxconn.")
+        }
+        Format::ImageRepository => (
+            "imageRepository",
+            "Expected a registry and a path without tag, such as registry.example.com/k8s.",
+        ),
+        Format::PreflightCheck => {
+            ("preflightCheck", "Expected the name of a check of kubeadm's, such as NumCPU.")
+        }
+        Format::Date => ("date", "Expected a day, such as 2026-12-31."),
+        Format::Recipient => ("recipient", "Expected a public key: age1... or ssh-ed25519 ...."),
+    })
+}
+
+fn inline(format: Format) -> Value {
     let dns = format!("{LABEL}(\\.{LABEL})*");
     let address = format!("({V4}|{V6})");
     match format {
