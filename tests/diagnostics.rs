@@ -2,7 +2,7 @@
 //!
 //! `tests/diagnostics/<CODE>-<slug>/` holds `bad` and `good`, each a document or a folder, and `expected.txt`, and `today` where the
 //! day matters. With
-//! KHAGEN_BLESS=1 the expected texts are written anew, to be reviewed as a diff. What no file can show (a pipe, a file
+//! KHAGEN_BLESS=1 the expected texts are written anew, and the pages of docs/codes, to be reviewed as a diff. What no file can show (a pipe, a file
 //! that nobody may read) is built here.
 
 #[path = "support/corporate.rs"]
@@ -10,6 +10,8 @@
 mod corporate;
 #[path = "support/imported.rs"]
 mod import;
+#[path = "support/page.rs"]
+mod page;
 
 use std::collections::BTreeSet;
 use std::fs;

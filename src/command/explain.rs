@@ -14,7 +14,11 @@ pub fn run(args: &Explain, streams: &mut Streams) -> Result<Exit, Failure> {
     };
     match Code::find(wanted) {
         Some(code) => {
+            let examples = code.page().split_once("\n## ").map_or("", |(_, examples)| examples);
             streams.out(&format!("{code}: {}\n\n{}\n", code.title(), code.explanation()));
+            if !examples.is_empty() {
+                streams.out(&format!("\n{}", examples.replace("\n## ", "\n")));
+            }
             Ok(Exit::Done)
         }
         None => Err(Failure {

@@ -26,6 +26,12 @@ macro_rules! catalogue {
                 match self { $(Code::$name => $title,)* }
             }
 
+            /// Returns its page of docs/codes: title, explanation, and examples of what breaks the rule and what does not.
+            /// The pages are made from the tests' inventories, by tests/diagnostics.rs.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$name => include_str!(concat!("../../docs/codes/", $code, ".md")),)* }
+            }
+
             /// Returns why the rule exists and what to do, in a few sentences.
             pub fn explanation(self) -> &'static str {
                 match self { $(Code::$name => $explanation,)* }
