@@ -13,7 +13,7 @@ use super::{Diagnostic, Report, Severity, Waived};
 use crate::source::Sources;
 
 /// How the long form looks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Look {
     /// Escape sequences for colour.
     pub colour: bool,
@@ -21,12 +21,6 @@ pub struct Look {
     pub width: Option<usize>,
     /// Waived warnings too.
     pub waived: bool,
-}
-
-impl Default for Look {
-    fn default() -> Self {
-        Look { colour: false, width: None, waived: false }
-    }
 }
 
 /// Where excerpts are cut if there is no terminal.
