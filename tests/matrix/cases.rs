@@ -154,7 +154,7 @@ pub fn single_args(v: &mut Value) {
     for component in ["apiServer", "controllerManager", "scheduler"] {
         take(v, &format!("kubernetes/{component}/extraEnvs"));
     }
-    // The target came with 1.32.
+    // The target came with 1.31.
     let patches = v["roles"]["control-plane"]["patches"].as_array_mut().expect("patches");
     patches.retain(|p| p["target"] != "corednsdeployment");
 }

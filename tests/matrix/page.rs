@@ -66,8 +66,9 @@ fn made(old: &str, minors: &[Minor], outcomes: &[Vec<Outcome>]) -> String {
         "\nThe images and the oldest external etcd are those of the patch level in the last column.\n\n\
          ## Inventories\n\n\
          How many documents of each inventory the minor's kubeadm took: decoded strictly, every field known, validated by kubeadm,\n\
-         the kubelet and kube-proxy, no word of anything deprecated. `khagen images` is equal to `kubeadm config images list` in each\n\
-         cell. A code is khagen's: the minor cannot do what the inventory asks.\n\n| inventory |",
+         the kubelet and kube-proxy, no word of anything deprecated but of ipvs, which khagen warns of too. `khagen images` is equal to\n\
+         `kubeadm config images list` in each cell (below 1.31, `kubeProxy.mode: none` apart: there kubeadm lists kube-proxy all the\n\
+         same). A code is khagen's: the minor cannot do what the inventory asks.\n\n| inventory |",
     );
     for release in &KUBERNETES {
         page.push_str(&format!(" 1.{} |", release.minor));
@@ -101,8 +102,8 @@ fn made(old: &str, minors: &[Minor], outcomes: &[Vec<Outcome>]) -> String {
     }
     page.push_str(
         "\n## Where khagen and kubeadm differ\n\n\
-         Both are asked about the same mistakes, tens of thousands of them over all minors: in an inventory, and in the document that it\n\
-         would become. They refuse the same ones but for these. `khagen explain CODE` says more of a rule.\n\n\
+         Both are asked about the same mistakes, thousands of them at each run: in an inventory, and in the document that it would\n\
+         become. They refuse the same ones but for these. `khagen explain CODE` says more of a rule.\n\n\
          | who refuses | of | why |\n|---|---|---|\n",
     );
     for reason in REASONS {

@@ -84,8 +84,8 @@ pub const REASONS: &[Reason] = &[
     khagen("KH0109", &["kubernetes/apiServer/bindPort"], "kubeadm takes port 0 for its default"),
     khagen(
         "KH0110",
-        &["hosts/taints/key", "hosts/taints/value"],
-        "kubeadm hands taints to the kubelet unseen",
+        &["hosts/taints/key", "hosts/taints/value", "kubernetes/apiServer/extraVolumes/name"],
+        "64 digits, or what looks like a token, are taken for a secret, which may not stand in an inventory",
     ),
     khagen(
         "KH0114",
@@ -173,7 +173,6 @@ pub const REASONS: &[Reason] = &[
         "kubeadm does not compare networks",
     ),
     khagen("KH0309", &["hosts/address"], "an address that no host can have"),
-    khagen("KH0312", SUBNETS, "a mask for the nodes that another component refuses"),
     khagen("KH0314", SUBNETS, "kubeadm counts neither hosts nor pods"),
     khagen(
         "KH0315",
@@ -184,7 +183,6 @@ pub const REASONS: &[Reason] = &[
     khagen("KH0412", &["kubernetes/controlPlaneEndpoint"], "kubeadm does not know who serves the endpoint"),
     khagen("KH0413", &["kubernetes/controlPlaneEndpoint"], "kubeadm does not know who serves the endpoint"),
     khagen("KH0512", ARGS, "one host's flag, which kubeadm gives to every control plane"),
-    khagen("KH0513", ARGS, "a flag that khagen or kubeadm derives; kubeadm lets it win over its own"),
     khagen(
         "KH0522",
         &["hosts/ignorePreflightErrors"],
@@ -212,6 +210,16 @@ pub const REASONS: &[Reason] = &[
         &["pki/algorithm"],
         |value| value.chars().any(|c| c.is_ascii_lowercase()),
         "khagen does not mind the case, and writes it as kubeadm does",
+    ),
+    kubeadm(
+        &["pki/algorithm"],
+        |value| value == "ECDSA-P384",
+        "below 1.34 kubeadm makes no P-384 keys; khagen's are there, and it tells kubeadm of another",
+    ),
+    kubeadm(
+        &["kubernetes/controlPlaneEndpoint"],
+        |value| !value.contains(':'),
+        "khagen adds the port that is left out",
     ),
     kubeadm(SUBNETS, |value| value.contains(' '), "khagen takes a blank beside the comma, and writes none"),
     kubeadm(
