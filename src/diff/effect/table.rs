@@ -271,6 +271,31 @@ pub const RULES: &[Rule] = &[
         "kube-apiserver, --etcd-cafile: read at start",
     ),
     rule(
+        "certificate-key",
+        &["/etc/kubernetes/kubeadm-certs.yaml"],
+        &["InitConfiguration.certificateKey"],
+        Class::Inert,
+        "the next upload of the CAs is encrypted with it; who joins before that with the new key cannot read them",
+        "kubeadm, cmd/kubeadm/app/phases/copycerts",
+    ),
+    rule(
+        "kubeadm-server-names",
+        &["/etc/kubernetes/kubeadm-certs.yaml"],
+        &["ClusterConfiguration.apiServer.certSANs*"],
+        Class::Reconfigure,
+        "kubeadm signed the API server's certificate on the host and signs it anew there, one control plane at a time; a name that went stays in a certificate that has all that are wanted",
+        "kubeadm, cmd/kubeadm/app/cmd/phases/init/certs.go: a certificate that is there is used",
+    )
+    .by("certificates", Scope::Host),
+    rule(
+        "kubeadm-signs",
+        &["/etc/kubernetes/kubeadm-certs.yaml"],
+        &[],
+        Class::Inert,
+        "read by reconfigure.sh upload-certs and certificates, whenever a person runs one",
+        "kubeadm init phase upload-certs and certs",
+    ),
+    rule(
         "kubelet-credentials",
         &["/etc/kubernetes/kubelet.conf"],
         &[],
