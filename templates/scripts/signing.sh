@@ -29,8 +29,11 @@ names_hold() {
         if ! [[ $line =~ ^\ *-\ *[\"\']?([^\"\']*) ]]; then break; fi
         name=${BASH_REMATCH[1]}
         if [[ $has == *" DNS:$name "* ]]; then continue; fi
-        # whatever it is otherwise, it is no address that the certificate has
-        said=$(openssl x509 -noout -checkip "$name" -in "$PKI/apiserver.crt" 2>/dev/null) || said=''
+        said=''
+        # openssl takes what is no address at all for one that matches
+        if [[ $name == *:* || $name =~ ^[0-9.]+$ ]]; then
+            said=$(openssl x509 -noout -checkip "$name" -in "$PKI/apiserver.crt") || if [[ $? -gt 1 ]]; then finish 1 "openssl cannot read $PKI/apiserver.crt"; fi
+        fi
         if [[ $said == *'does match'* ]]; then continue; fi
         say "$PKI/apiserver.crt lacks $name"
         return 1
@@ -39,7 +42,7 @@ names_hold() {
 # lasts FILE DAYS: a certificate, or the one in a kubeconfig.
 lasts() {
     local code=0 pem
-    if [[ $1 == *.conf ]]; then pem=$(inline client-certificate-data "$1"); else pem=$(<"$1"); fi
+    if [[ $1 == *.conf ]]; then pem=$(inline client-certificate-data "$1") || finish 1 "$1 cannot be read"; else pem=$(<"$1"); fi
     openssl x509 -noout -checkend "$(($2 * 86400))" <<<"$pem" >/dev/null || code=$?
     if [[ $code -gt 1 ]]; then finish 1 "openssl cannot read $1"; fi
     return "$code"
