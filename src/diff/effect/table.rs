@@ -72,6 +72,8 @@ pub const KUBERNETES_CA_FEWER: &str = "kubernetes-ca-fewer";
 const CLUSTER_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm-cluster.yaml"];
 const NODE_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-node.yaml"];
 const KUBERNETES_CAS: &[&str] = &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt"];
+const CONTROL_PLANE_ROOTS: &[&str] =
+    &["/etc/kubernetes/pki/ca.*", "/etc/kubernetes/pki/front-proxy-ca.*", "/etc/kubernetes/pki/sa.*"];
 const ETCD_ENV: &[&str] = &["/etc/etcd/etcd.env"];
 
 /// All rules, in the order in which they are tried.
@@ -189,6 +191,14 @@ pub const RULES: &[Rule] = &[
         Class::Reissue,
         "what this CA signed is refused from now on; API servers read the file anew by themselves",
         "apiserver, pkg/server/dynamiccertificates: files are watched",
+    ),
+    rule(
+        "control-plane-roots-come",
+        CONTROL_PLANE_ROOTS,
+        &["+file"],
+        Class::Reissue,
+        "what khagen gives the host from now on; where kubeadm has brought it before, it is the same and nothing changes",
+        "kubeadm, cmd/kubeadm/app/phases/copycerts: DownloadCerts writes these",
     ),
     rule(
         "kubernetes-ca-switched",
