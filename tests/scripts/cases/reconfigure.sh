@@ -133,7 +133,7 @@ END
 procedure_ends() {
     pods_settle
     code 0 "$BOX/b/reconfigure.sh" "$PROCEDURE" --wait 20
-    [[ ! -e /var/lib/khagen/pending && -z $(find /var/lib/khagen/backups -name 'reconfigure*') ]] || die "${FAILED_AT-}: not at rest"
+    [[ ! -e /var/lib/khagen/pending && -z $(find /var/lib/khagen/backups -maxdepth 1 -name 'reconfigure*') ]] || die "${FAILED_AT-}: not at rest"
     code 0 "$BOX/b/reconfigure.sh" "$PROCEDURE" --wait 20; says 'nothing to do'
     for name in $PODS; do [[ -f $MANIFESTS/$name.yaml ]] || die "${FAILED_AT-}: no $name"; done
     cp -a "$BOX/kept.etc/." /etc/kubernetes/
