@@ -91,7 +91,7 @@ fn rules_are_seen_at_work() {
 
 /// Trust roots change by a rotation, not by an edit of an inventory; the others are static files of ours, which change with a
 /// version of khagen, or settings that the inventory cannot set yet. `effect`'s own tests have each of them.
-const NOT_BY_AN_EDIT: [&str; 17] = [
+const NOT_BY_AN_EDIT: [&str; 19] = [
     "etcd-name",
     "etcd-ca-more",
     "etcd-ca-fewer",
@@ -101,9 +101,11 @@ const NOT_BY_AN_EDIT: [&str; 17] = [
     "kubernetes-ca-switched",
     "kubernetes-ca-signing",
     "kubernetes-ca",
+    "kubernetes-ca-renewed",
     "service-account-more",
     "service-account-fewer",
     "service-account-switched",
+    "service-account-key",
     "control-plane-etcd-ca",
     "keepalived-scripts",
     "modules",

@@ -112,7 +112,7 @@ fn the_page_has_every_field_and_every_field_that_is_decided_reaches_a_document()
         keys.insert(path.replace("[]", ""));
     });
     let mut seen = BTreeSet::new();
-    for name in ["inventory", "dual-stack", "settings", "external-ca", "cilium", "tutorial"] {
+    for name in ["inventory", "dual-stack", "settings", "external-ca", "pki-kubeadm", "cilium", "tutorial"] {
         emitted(&built(name), &mut seen);
     }
     emitted(&without_dns(), &mut seen);

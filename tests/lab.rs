@@ -90,6 +90,13 @@ fn components(test: &str) -> bool {
 }
 
 #[test]
+fn a_control_plane_joins_after_the_uploaded_cas_have_lapsed() {
+    if components("the lab's cluster in which kubeadm signs") {
+        runs("pki-kubeadm", "kubeadm-pki", "p", |b| b.inventory().into());
+    }
+}
+
+#[test]
 fn kubeadm_makes_a_cluster_that_loses_no_write_when_power_is_cut() {
     if components("the lab's cluster") {
         runs("inventory", "api", "k", |b| b.inventory().into());

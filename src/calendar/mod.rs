@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::content::ObjectId;
-use crate::model::{Cluster, Host, Role};
+use crate::model::{Cluster, Host, PkiMode, Role};
 use crate::pki::due::{self, DueState};
 use crate::pki::object::{Kind, Record, instant};
 use crate::pki::{Store, decide, rotation};
@@ -135,6 +135,19 @@ impl State {
 pub const NO_SIGNER: &str = "nobody in the cluster can sign (kubernetes.pki: external-ca): kubelets' credentials are khagen's and \
      end like all others; renew and install them in time";
 
+/// What `pki: kubeadm` costs.
+pub const KUBEADM_SIGNS: &str = "kubeadm signs the control planes' certificates and kubeconfigs on the hosts (kubernetes.pki: kubeadm): \
+     khagen knows no date of theirs without --facts, and renews none; `reconfigure.sh certificates` there does";
+
+/// What there is to say of a cluster's way with its CAs.
+pub fn of_mode(cluster: &Cluster) -> Option<String> {
+    match cluster.kubernetes.pki {
+        PkiMode::Pregenerated => None,
+        PkiMode::ExternalCa => Some(NO_SIGNER.to_owned()),
+        PkiMode::Kubeadm => Some(KUBEADM_SIGNS.to_owned()),
+    }
+}
+
 impl Calendar {
     /// The most urgent state of all entries.
     pub fn state(&self) -> State {
@@ -156,7 +169,9 @@ pub fn calendar(cluster: &Cluster, store: &Store, facts: &Facts, now: OffsetDate
         let mut entry = stored(store, &request.id, what, request.purpose);
         entry.owner = match &request.host {
             Some(host) => host.clone(),
-            None if request.profile == Profile::Ca => "cluster".to_owned(),
+            None if request.profile == Profile::Ca || request.id.as_str() == certs::CONTROL_PLANE_ETCD => {
+                "cluster".to_owned()
+            }
             None => "operator".to_owned(),
         };
         entries.push(entry);
@@ -169,6 +184,12 @@ pub fn calendar(cluster: &Cluster, store: &Store, facts: &Facts, now: OffsetDate
                 "lives {} from kubeadm init; open-joins.sh opens joining again",
                 cluster.kubernetes.token_ttl
             ));
+        }
+        if request.id.as_str() == certs::CERTIFICATE_KEY {
+            entry.notes.push(
+                "what it opens lies in the cluster for two hours from kubeadm init, and from each `reconfigure.sh upload-certs`"
+                    .to_owned(),
+            );
         }
         if request.id.as_str() == certs::FINGERPRINT_KEY {
             entry.notes.push("every bundle carries it as fingerprint.key".to_owned());
@@ -187,11 +208,14 @@ pub fn calendar(cluster: &Cluster, store: &Store, facts: &Facts, now: OffsetDate
         }
         entries.extend(made);
     }
+    if cluster.is_kubeadm_pki() {
+        for host in cluster.with_role(Role::ControlPlane) {
+            entries.extend(of_kubeadm(cluster, host, first == host.fqdn));
+        }
+    }
     let mut notes = report(cluster, store, facts, &mut entries);
     notes.extend(store.notes().iter().cloned());
-    if cluster.is_external_ca() {
-        notes.push(NO_SIGNER.to_owned());
-    }
+    notes.extend(of_mode(cluster));
     for entry in &mut entries {
         if let Some(end) = entry.not_after {
             entry.days_left = Some((end - now).whole_seconds().div_euclid(86_400));
@@ -273,6 +297,51 @@ fn imported(record: Option<&Record>) -> Option<String> {
     })
 }
 
+/// What kubeadm signs on a control plane where khagen does not (cmd/kubeadm/app/phases/certs/certlist.go, phases/kubeconfig).
+fn of_kubeadm(cluster: &Cluster, host: &Host, first: bool) -> Vec<Entry> {
+    let note =
+        "made on the host by kubeadm; `reconfigure.sh certificates` there makes it anew when it is due";
+    let mut made = vec![
+        ("apiserver", "API server", "/etc/kubernetes/pki/apiserver.crt"),
+        (
+            "apiserver-kubelet-client",
+            "API server to kubelets",
+            "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
+        ),
+        (
+            "front-proxy-client",
+            "API server to extension API servers",
+            "/etc/kubernetes/pki/front-proxy-client.crt",
+        ),
+        ("admin", "admin.conf", "/etc/kubernetes/admin.conf"),
+        ("controller-manager", "controller-manager.conf", "/etc/kubernetes/controller-manager.conf"),
+        ("scheduler", "scheduler.conf", "/etc/kubernetes/scheduler.conf"),
+    ];
+    if first && cluster.kubernetes.version.line() >= (1, 29) {
+        let conf = "/etc/kubernetes/super-admin.conf";
+        made.push(("super-admin", "super-admin.conf of the first control plane", conf));
+    }
+    made.into_iter().map(|(id, purpose, path)| on_host(host, id, purpose, path, note)).collect()
+}
+
+/// A certificate that a host makes.
+fn on_host(host: &Host, id: &str, purpose: &str, path: &str, note: &str) -> Entry {
+    Entry {
+        id: format!("{id}/{}", host.fqdn),
+        what: What::HostMade,
+        owner: host.fqdn.clone(),
+        purpose: purpose.to_owned(),
+        places: vec![Place { on: host.fqdn.clone(), path: path.to_owned() }],
+        issued: None,
+        not_before: None,
+        not_after: None,
+        days_left: None,
+        state: State::Undated,
+        marked: false,
+        notes: vec![note.to_owned()],
+    }
+}
+
 /// The certificates that a kubelet gets or makes itself (pkg/kubelet/certificate/kubelet.go).
 fn of_kubelet(cluster: &Cluster, host: &Host) -> Vec<Entry> {
     let setting = |name: &str| {
@@ -281,19 +350,8 @@ fn of_kubelet(cluster: &Cluster, host: &Host) -> Vec<Entry> {
     };
     let rotates = setting("rotateCertificates") != Some(Value::Bool(false));
     let asks = setting("serverTLSBootstrap") == Some(Value::Bool(true));
-    let made = |id: &str, purpose: &str, file: &str, note: &str| Entry {
-        id: format!("{id}/{}", host.fqdn),
-        what: What::HostMade,
-        owner: host.fqdn.clone(),
-        purpose: purpose.to_owned(),
-        places: vec![Place { on: host.fqdn.clone(), path: format!("/var/lib/kubelet/pki/{file}") }],
-        issued: None,
-        not_before: None,
-        not_after: None,
-        days_left: None,
-        state: State::Undated,
-        marked: false,
-        notes: vec![note.to_owned()],
+    let made = |id: &str, purpose: &str, file: &str, note: &str| {
+        on_host(host, id, purpose, &format!("/var/lib/kubelet/pki/{file}"), note)
     };
     let client = if rotates {
         "made on the host by TLS bootstrap; the kubelet renews it before it ends"

@@ -69,7 +69,11 @@ pub fn kubernetes(view: View<'_>, balancer: &LoadBalancer, balancer_view: View<'
             .map(quantity::go_duration)
             .unwrap_or_default(),
         containerd: if view.word("containerd") == "1.7" { ContainerdMajor::V1 } else { ContainerdMajor::V2 },
-        pki: if view.word("pki") == "external-ca" { PkiMode::ExternalCa } else { PkiMode::Pregenerated },
+        pki: match &*view.word("pki") {
+            "external-ca" => PkiMode::ExternalCa,
+            "kubeadm" => PkiMode::Kubeadm,
+            _ => PkiMode::Pregenerated,
+        },
     }
 }
 

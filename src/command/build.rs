@@ -216,6 +216,7 @@ fn failure(error: BuildError) -> Failure {
         BuildError::Expired { .. }
         | BuildError::MustIssue { .. }
         | BuildError::CaKeyMissing { .. }
+        | BuildError::RotatingAlone { .. }
         | BuildError::Issue(IssueError::KeyElsewhere { .. }) => Exit::Precondition,
         BuildError::Snapshot(_) => Exit::Bug,
         BuildError::Pack(_) => Exit::Integrity,
@@ -268,6 +269,9 @@ fn failure(error: BuildError) -> Failure {
         }
         BuildError::CaKeyMissing { .. } => failure.help(
             "import its key with `khagen pki import --ca`, or set `kubernetes.pki: external-ca`, where no CA's key is in the cluster",
+        ),
+        BuildError::RotatingAlone { .. } => failure.help(
+            "set `kubernetes.pki: pregenerated` until the rotation has ended; before its first stage is built, `khagen pki rotate --undo` takes it back",
         ),
         BuildError::Render(RenderError::TwoOwners { .. }) => failure.help(
             "khagen writes that file itself: take it out of the inventory's `files`, or give it another path",

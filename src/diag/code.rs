@@ -336,7 +336,7 @@ catalogue! {
     TaintTwice "KH0528" "the same taint twice"
         "A node has one taint of a key and effect.";
     SkippedPhase "KH0529" "a phase that kubeadm cannot leave out"
-        "kubeadm stops at a phase that it does not have, and a cluster that lacks some of them takes no node.";
+        "kubeadm stops at a phase that it does not have, and a cluster that lacks some of them takes no node. With `kubernetes.pki: kubeadm` that holds for the phases that sign and hand on, too: nobody else does it.";
     PatchTarget "KH0530" "a patch that this kubeadm does not apply"
         "kubeadm passes over a patch whose target it does not know, with a word on standard error.";
     ComponentField "KH0531" "a field that the kubelet or kube-proxy does not have"
@@ -369,6 +369,8 @@ catalogue! {
         "A certificate never outlives its CA. Where `caValidity` is less than twice `validity` without `renewBefore`, the first renewal is cut short by the CA's end: certificates and trust roots then lapse together on one day, and renewing does not help. A root takes three rollouts to replace (`khagen pki rotate`).";
     SanMissing "KH0607" "a URL of the API servers that their certificates do not name"
         "A URL of the service-account issuer with the API servers' port is served by them, under a certificate that must name its host. Names beside the endpoint, the VIPs and the balancers are given in `apiServer.certSANs`.";
+    KubeadmSigning "KH0608" "settings of certificates that kubeadm does not take"
+        "With `kubernetes.pki: kubeadm` kubeadm signs on the control planes. It is told `pki.algorithm` and `pki.validity` by v1beta4, since 1.31; before that it makes RSA keys of 2048 bits and certificates of a year, and P-384 it knows since 1.34. What khagen issues itself, for etcd and the operator, is as the inventory says.";
     ImportUnreadable "KH0620" "a file that cannot be imported"
         "`khagen pki import --ca` takes a CA's certificate in PEM form, those above it in the same file, and its key as PKCS#8 (encrypted or not), SEC1 or PKCS#1. Keys that OpenSSL encrypted in its own way (`Proc-Type: 4,ENCRYPTED`) and OpenSSH's format are turned into PKCS#8 by the command that the message names.";
     ImportOtherKey "KH0621" "a key that does not belong to the certificate"

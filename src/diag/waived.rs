@@ -57,5 +57,6 @@ impl Code {
         Code::EtcdQuota,
         Code::EndsWithCa,
         Code::SanMissing,
+        Code::KubeadmSigning,
     ];
 }

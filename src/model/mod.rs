@@ -133,6 +133,20 @@ pub enum PkiMode {
     /// khagen issues everything, kubelets' credentials too; the CAs' keys never leave the store, and nobody signs in the
     /// cluster.
     ExternalCa,
+    /// khagen makes the CAs and gives them to the first control plane; kubeadm spreads them (upload-certs) and signs the
+    /// control planes' certificates and kubeconfigs on the hosts; kubelets bootstrap by token.
+    Kubeadm,
+}
+
+impl PkiMode {
+    /// The word in the inventory.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PkiMode::Pregenerated => "pregenerated",
+            PkiMode::ExternalCa => "external-ca",
+            PkiMode::Kubeadm => "kubeadm",
+        }
+    }
 }
 
 /// `dns` of ClusterConfiguration.
@@ -343,6 +357,11 @@ impl Cluster {
     /// Whether nobody in the cluster can sign.
     pub fn is_external_ca(&self) -> bool {
         self.kubernetes.pki == PkiMode::ExternalCa
+    }
+
+    /// Whether kubeadm signs the control planes' certificates, and spreads the CAs that it signs with.
+    pub fn is_kubeadm_pki(&self) -> bool {
+        self.kubernetes.pki == PkiMode::Kubeadm
     }
 
     /// The client URLs of etcd's members, in order of FQDN.

@@ -148,13 +148,25 @@ pub enum BuildError {
     Snapshot(crate::snapshot::SnapshotError),
     /// Control planes shall hold a key that the store does not have.
     #[error(
-        "the store has no key of {ca}, which every control plane of cluster {cluster} shall hold (kubernetes.pki: pregenerated)"
+        "the store has no key of {ca}, which every control plane of cluster {cluster} shall hold (kubernetes.pki: {pki})"
     )]
     CaKeyMissing {
         /// The cluster's name.
         cluster: String,
         /// The CA.
         ca: ObjectId,
+        /// The mode that wants it so.
+        pki: &'static str,
+    },
+    /// A root that other control planes fetched is being replaced, and no bundle brings them the other one.
+    #[error(
+        "{root} of cluster {cluster} is being rotated, and `kubernetes.pki: kubeadm` gives it to one control plane alone"
+    )]
+    RotatingAlone {
+        /// The cluster's name.
+        cluster: String,
+        /// The root.
+        root: ObjectId,
     },
     /// Certificates have expired.
     #[error("{} of cluster {cluster} expired", due.len())]

@@ -58,7 +58,11 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
     let store_is_new = store.is_empty();
     let keyless = store.objects().map(|(id, _)| id).find(|id| on_control_planes(id) && store.is_keyless(id));
     if let Some(ca) = keyless.filter(|_| !cluster.is_external_ca()) {
-        return Err(BuildError::CaKeyMissing { cluster: cluster.name.clone(), ca: ca.clone() });
+        let pki = cluster.kubernetes.pki.as_str();
+        return Err(BuildError::CaKeyMissing { cluster: cluster.name.clone(), ca: ca.clone(), pki });
+    }
+    if let Some(root) = rotated_alone(cluster, &store)? {
+        return Err(BuildError::RotatingAlone { cluster: cluster.name.clone(), root });
     }
     let former = crate::output::read_record(out)?;
     guard_against_other_store(&store, former.as_ref(), out)?;
@@ -108,9 +112,23 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
     Ok(Prepared { store, ledger, requests, former, outcome })
 }
 
+/// A root of the control planes' in the middle of its rotation, where only one of them has it from khagen.
+fn rotated_alone(cluster: &Cluster, store: &Store) -> Result<Option<ObjectId>, BuildError> {
+    if !cluster.is_kubeadm_pki() {
+        return Ok(None);
+    }
+    for root in certs::ROOTS.into_iter().filter(|root| !certs::is_etcds(root)) {
+        let id = ObjectId::new(root);
+        let status = rotation::status(store, &id)?;
+        if status.is_some_and(|s| s.built.is_some() || s.pending.is_some()) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
 fn notes(cluster: &Cluster, store: &Store) -> Vec<String> {
-    let mode = cluster.is_external_ca().then(|| crate::calendar::NO_SIGNER.to_owned());
-    store.notes().iter().cloned().chain(mode).collect()
+    store.notes().iter().cloned().chain(crate::calendar::of_mode(cluster)).collect()
 }
 
 /// A random cluster id; used only by a cluster that has none.

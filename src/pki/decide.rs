@@ -337,8 +337,7 @@ fn check_requests(certs: &[CertRequest], secrets: &[SecretRequest], store: &Stor
             return Err(refuse(&cert.id, "a lifetime of 0 days"));
         }
     }
-    let needs_key =
-        |s: &&SecretRequest| matches!(s.kind, SecretKind::BootstrapToken | SecretKind::VrrpPassword);
+    let needs_key = |s: &&SecretRequest| !matches!(s.kind, SecretKind::KeyPair(_) | SecretKind::HmacKey);
     if let Some(request) = secrets.iter().find(needs_key)
         && fingerprint_key(secrets).is_none()
     {

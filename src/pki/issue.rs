@@ -179,11 +179,11 @@ impl Issuing<'_> {
                 let own = FingerprintKey::parse(secret.expose()).map(|k| k.own());
                 (secret, own.ok_or_else(|| make(id, "the fingerprint key is none"))?)
             }
-            SecretKind::BootstrapToken | SecretKind::VrrpPassword => {
-                let secret = if *kind == SecretKind::BootstrapToken {
-                    key::bootstrap_token(self.env)?
-                } else {
-                    key::vrrp_password(self.env)?
+            SecretKind::BootstrapToken | SecretKind::CertificateKey | SecretKind::VrrpPassword => {
+                let secret = match kind {
+                    SecretKind::BootstrapToken => key::bootstrap_token(self.env)?,
+                    SecretKind::CertificateKey => key::certificate_key(self.env)?,
+                    _ => key::vrrp_password(self.env)?,
                 };
                 let by = fingerprint_key.ok_or_else(|| make(id, "there is no fingerprint key"))?;
                 let (key_secret, name) = self.fingerprint_secret(by)?;

@@ -288,6 +288,14 @@ pub fn hmac_key(env: &Env) -> Result<Secret, EnvError> {
     Ok(Secret::new(hex(&*bytes).into_bytes()))
 }
 
+/// kubeadm's key of upload-certs: 32 bytes of AES, written as hexadecimal (CertificateKeySize of kubeadm's constants.go).
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn certificate_key(env: &Env) -> Result<Secret, EnvError> {
+    hmac_key(env)
+}
+
 /// Appends characters of an alphabet, each as likely as any other: bytes beyond its last whole multiple are drawn again.
 fn pick(env: &Env, alphabet: &[u8], count: usize, into: &mut Vec<u8>) -> Result<(), EnvError> {
     let limit = 256 - 256 % alphabet.len();

@@ -38,6 +38,8 @@ pub enum Kind {
     BootstrapToken,
     /// The key of fingerprints.
     HmacKey,
+    /// kubeadm's key of upload-certs.
+    CertificateKey,
     /// keepalived's password.
     VrrpPassword,
     /// A secret of the user's, which the inventory names by `{secret: NAME}`.
@@ -52,6 +54,7 @@ impl Kind {
             Kind::KeyPair => "key pair",
             Kind::BootstrapToken => "bootstrap token",
             Kind::HmacKey => "fingerprint key",
+            Kind::CertificateKey => "certificate key",
             Kind::VrrpPassword => "VRRP password",
             Kind::UserSecret => "secret",
         }
@@ -85,6 +88,7 @@ impl From<SecretKind> for Kind {
             SecretKind::KeyPair(_) => Kind::KeyPair,
             SecretKind::BootstrapToken => Kind::BootstrapToken,
             SecretKind::HmacKey => Kind::HmacKey,
+            SecretKind::CertificateKey => Kind::CertificateKey,
             SecretKind::VrrpPassword => Kind::VrrpPassword,
         }
     }

@@ -348,7 +348,7 @@ impl Store {
             Kind::HmacKey => FingerprintKey::parse(secret.expose())
                 .ok_or_else(|| integrity("is not 64 hexadecimal digits"))?
                 .own(),
-            Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => {
+            Kind::BootstrapToken | Kind::CertificateKey | Kind::VrrpPassword | Kind::UserSecret => {
                 let by = object.record.fingerprint_key.as_deref().unwrap_or_default();
                 self.fingerprint_key(by)?
                     .ok_or_else(|| integrity("has a fingerprint made by a key that the store does not have"))?

@@ -23,6 +23,11 @@ pub const ETCD_PEER_CA: &str = "ca/etcd-peer";
 pub const SERVICE_ACCOUNT: &str = "service-account";
 /// kubeadm's bootstrap token.
 pub const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
+/// The key that kubeadm encrypts the CAs with between control planes, where it spreads them.
+pub const CERTIFICATE_KEY: &str = "certificate-key";
+/// The API servers' client of etcd where kubeadm spreads it: what a control plane fetches when it joins is the one that
+/// another has, certificate and key (cmd/kubeadm/app/phases/copycerts), so there is one for all.
+pub const CONTROL_PLANE_ETCD: &str = "control-plane/etcd-client";
 /// A kubelet's client, where khagen issues it.
 pub const KUBELET: &str = "kubelet";
 /// The key of fingerprints of short secrets.
@@ -40,6 +45,11 @@ pub const ROOTS: [&str; 5] = [ETCD_CA, ETCD_PEER_CA, KUBERNETES_CA, FRONT_PROXY_
 /// Whether a name is a trust root's.
 pub fn is_root(name: &str) -> bool {
     ROOTS.contains(&name)
+}
+
+/// Whether a root is etcd's own, and no control plane signs with it.
+pub fn is_etcds(root: &str) -> bool {
+    matches!(root, ETCD_CA | ETCD_PEER_CA)
 }
 
 /// A name that only etcd's peers carry; asked for where one CA signs clients and peers.
@@ -99,8 +109,10 @@ pub fn certificates(cluster: &Cluster, first: &str) -> Vec<CertRequest> {
     for host in cluster.with_role(Role::Etcd) {
         etcd_member(cluster, host, &mut out);
     }
-    for host in cluster.with_role(Role::ControlPlane) {
-        control_plane(cluster, host, first == host.fqdn, &mut out);
+    if !cluster.is_kubeadm_pki() {
+        for host in cluster.with_role(Role::ControlPlane) {
+            control_plane(cluster, host, first == host.fqdn, &mut out);
+        }
     }
     if cluster.is_external_ca() {
         for host in cluster.nodes() {
@@ -118,6 +130,15 @@ pub fn certificates(cluster: &Cluster, first: &str) -> Vec<CertRequest> {
         }
     }
     let client = Client { cluster, host: None };
+    if cluster.is_kubeadm_pki() {
+        out.push(client.request(
+            CONTROL_PLANE_ETCD,
+            ETCD_CA,
+            "kube-apiserver-etcd-client",
+            None,
+            "API servers to etcd",
+        ));
+    }
     out.push(client.request(
         OPERATOR_ADMIN,
         KUBERNETES_CA,
@@ -151,6 +172,13 @@ pub fn secrets(cluster: &Cluster) -> Vec<SecretRequest> {
     // Where nobody signs, a token would let a kubelet ask in vain.
     if cluster.is_external_ca() {
         out.retain(|s| s.kind != SecretKind::BootstrapToken);
+    }
+    if cluster.is_kubeadm_pki() {
+        out.push(SecretRequest {
+            id: ObjectId::new(CERTIFICATE_KEY),
+            kind: SecretKind::CertificateKey,
+            purpose: "encrypts the CAs on their way to control planes that join",
+        });
     }
     if cluster.load_balancer.auth && cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
         out.push(SecretRequest {

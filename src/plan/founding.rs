@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::ledger::{EtcdMembership, Founding, Ledger};
-use crate::model::{Cluster, ClusterState, LoadBalancerMode, Role};
+use crate::model::{Cluster, ClusterState, LoadBalancerMode, PkiMode, Role};
 
 /// The highest priority that is given; 255 means "owner of the address" (RFC 9568 section 5.2.4).
 const HIGHEST_PRIORITY: u8 = 200;
@@ -43,7 +43,7 @@ pub fn settle(cluster: &Cluster, ledger: &Ledger, fresh_id: &str) -> Result<Ledg
         pod_subnet: k.pod_subnets.joined(),
         service_subnet: k.service_subnets.joined(),
         first_control_plane: first_control_plane(cluster, old),
-        pki: cluster.is_external_ca().then(|| "external-ca".to_owned()),
+        pki: (k.pki != PkiMode::Pregenerated).then(|| k.pki.as_str().to_owned()),
         ca_fingerprints: old.map(|f| f.ca_fingerprints.clone()).unwrap_or_default(),
     };
     if let (ClusterState::Running, Some(old)) = (cluster.state, old) {
@@ -89,8 +89,13 @@ fn first_control_plane(cluster: &Cluster, old: Option<&Founding>) -> String {
 }
 
 fn changes(old: &Founding, new: &Founding) -> Vec<FoundingChange> {
-    let pki = |f: &Founding| f.pki.clone().unwrap_or_else(|| "pregenerated".to_owned());
-    let (was, now) = (pki(old), pki(new));
+    let pki = |f: &Founding| f.pki.clone().unwrap_or_else(|| PkiMode::Pregenerated.as_str().to_owned());
+    let (was, mut now) = (pki(old), pki(new));
+    // Every control plane has the CAs once it has joined, so khagen may take over. Not the other way: install.sh would take
+    // away what kubeadm would only bring to one that joins.
+    if was == PkiMode::Kubeadm.as_str() && now == PkiMode::Pregenerated.as_str() {
+        now.clone_from(&was);
+    }
     let pairs = [
         ("kubernetes.pki", &was, &now),
         ("cluster.name", &old.cluster_name, &new.cluster_name),

@@ -71,6 +71,8 @@ pub enum SecretKind {
     BootstrapToken,
     /// 32 random bytes in hexadecimal, the key of fingerprints.
     HmacKey,
+    /// 32 random bytes in hexadecimal, the AES key of kubeadm's upload-certs.
+    CertificateKey,
     /// Eight characters, all that VRRP takes.
     VrrpPassword,
 }

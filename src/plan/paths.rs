@@ -69,6 +69,10 @@ pub fn of_host(cluster: &Cluster, host: &Host) -> Vec<String> {
     }
     if host.has(Role::ControlPlane) {
         add(&["/etc/kubernetes/kubeadm-cluster.yaml", "/etc/kubernetes/kubeadm-node.yaml"]);
+        if cluster.is_kubeadm_pki() {
+            add(&["/etc/kubernetes/kubeadm-certs.yaml"]);
+        }
+        // With `pki: kubeadm` kubeadm writes most of these; they are nobody else's either.
         for name in ["apiserver", "apiserver-kubelet-client", "front-proxy-client", "apiserver-etcd-client"] {
             add(&[&format!("/etc/kubernetes/pki/{name}.crt"), &format!("/etc/kubernetes/pki/{name}.key")]);
         }

@@ -259,6 +259,10 @@ impl<'a> Shared<'a> {
         if host.is_node() && cluster.is_external_ca() {
             text("kubeletCredentials", "issued");
         }
+        if host.has(Role::ControlPlane) && cluster.is_kubeadm_pki() {
+            // kubeadm signs what control planes start with, and brings the CAs to those that join.
+            text("pki", "kubeadm");
+        }
         if host.is_node() {
             text("kubernetesVersion", &format!("v{}", cluster.kubernetes.version));
         }
@@ -310,9 +314,12 @@ impl<'a> Shared<'a> {
     /// The time in which all certificates that the host is given are valid; CAs too, since nothing is valid beyond them.
     fn validity(&self, host: &Host) -> Option<(OffsetDateTime, OffsetDateTime)> {
         let own = self.certificates.get(&host.fqdn).map(Vec::as_slice).unwrap_or_default();
+        let common = (host.has(Role::ControlPlane) && self.cluster.is_kubeadm_pki())
+            .then(|| ObjectId::new(certs::CONTROL_PLANE_ETCD));
         let cas = certs::authorities(self.cluster).into_iter().map(ObjectId::new);
         own.iter()
             .cloned()
+            .chain(common)
             .chain(cas)
             .filter_map(|id| self.store.validity(&id))
             .map(|v| (v.not_before, v.not_after))

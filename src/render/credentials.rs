@@ -29,22 +29,22 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
     let file = |path: &str, layer: &str, content: Content| FileEntry::new(path, shared(layer), content);
     let mut files = vec![
         file("/etc/etcd/pki/etcd-ca.crt", "etcd", trust(certs::ETCD_CA)?),
-        // Without a token a worker has nobody to fetch it from.
-        file(
-            "/etc/kubernetes/pki/ca.crt",
-            // And a rotation must reach its kubelet, which trusts what this file holds.
-            if cluster.is_external_ca() || rotation::has_begun(store, certs::KUBERNETES_CA) {
-                "kubernetes"
-            } else {
-                "control-plane"
-            },
-            ca(certs::KUBERNETES_CA)?,
-        ),
-        file("/etc/kubernetes/pki/front-proxy-ca.crt", "control-plane", ca(certs::FRONT_PROXY_CA)?),
         file("/etc/kubernetes/pki/etcd/etcd-ca.crt", "control-plane", trust(certs::ETCD_CA)?),
-        file("/etc/kubernetes/pki/sa.pub", "control-plane", publics(store, certs::SERVICE_ACCOUNT)?),
-        key("/etc/kubernetes/pki/sa.key", shared("control-plane"), ObjectId::new(certs::SERVICE_ACCOUNT)),
     ];
+    // Without a token a worker has nobody to fetch it from. And a rotation must reach its kubelet, which trusts what this
+    // file holds.
+    if cluster.is_external_ca() || rotation::has_begun(store, certs::KUBERNETES_CA) {
+        files.push(file(CA_CRT, "kubernetes", ca(certs::KUBERNETES_CA)?));
+    } else if !cluster.is_kubeadm_pki() {
+        files.push(file(CA_CRT, "control-plane", ca(certs::KUBERNETES_CA)?));
+    }
+    if cluster.is_kubeadm_pki() {
+        let id = ObjectId::new(certs::CONTROL_PLANE_ETCD);
+        files.push(file(&format!("{ETCD_CLIENT}.crt"), "control-plane", pem(store, &id)?));
+        files.push(key(&format!("{ETCD_CLIENT}.key"), shared("control-plane"), id));
+    } else {
+        files.extend(signers(cluster, store, &shared("control-plane"))?);
+    }
     if kubeadm::signs_from_own_file(cluster, store) {
         files.push(file(
             kubeadm::SIGNING_CERTIFICATE,
@@ -52,14 +52,26 @@ pub fn shared_files(cluster: &Cluster, store: &Store) -> Result<Vec<FileEntry>, 
             pem(store, &ObjectId::new(certs::KUBERNETES_CA))?,
         ));
     }
+    if cluster.etcd.peer_ca == PeerCa::Separate {
+        files.push(file("/etc/etcd/pki/etcd-peer-ca.crt", "etcd", trust(certs::ETCD_PEER_CA)?));
+    }
+    Ok(files)
+}
+
+/// What a control plane signs and is trusted with, beside ca.crt.
+fn signers(cluster: &Cluster, store: &Store, layer: &FileLayer) -> Result<Vec<FileEntry>, Missing> {
+    let front_proxy = rotation::signer_first(store, &ObjectId::new(certs::FRONT_PROXY_CA));
+    let file = |path: &str, content: Content| FileEntry::new(path, layer.clone(), content);
+    let mut files = vec![
+        file("/etc/kubernetes/pki/front-proxy-ca.crt", bundle(store, &front_proxy)?),
+        file("/etc/kubernetes/pki/sa.pub", publics(store, certs::SERVICE_ACCOUNT)?),
+        key("/etc/kubernetes/pki/sa.key", layer.clone(), ObjectId::new(certs::SERVICE_ACCOUNT)),
+    ];
     if !cluster.is_external_ca() {
         for (name, ca) in [("ca", certs::KUBERNETES_CA), ("front-proxy-ca", certs::FRONT_PROXY_CA)] {
             let path = format!("/etc/kubernetes/pki/{name}.key");
-            files.push(key(&path, shared("control-plane"), ObjectId::new(ca)));
+            files.push(key(&path, layer.clone(), ObjectId::new(ca)));
         }
-    }
-    if cluster.etcd.peer_ca == PeerCa::Separate {
-        files.push(file("/etc/etcd/pki/etcd-peer-ca.crt", "etcd", trust(certs::ETCD_PEER_CA)?));
     }
     Ok(files)
 }
@@ -91,7 +103,15 @@ pub fn host_files(
             files.push(key(&format!("/etc/etcd/pki/{stem}.key"), FileLayer::Host, id).owned("etcd", "etcd"));
         }
     }
-    if host.has(Role::ControlPlane) {
+    if first && cluster.is_kubeadm_pki() {
+        // `kubeadm init` uploads them, and who joins fetches them. That file has more hosts once it was ever rotated.
+        if !rotation::has_begun(store, certs::KUBERNETES_CA) {
+            let ca = rotation::signer_first(store, &ObjectId::new(certs::KUBERNETES_CA));
+            files.push(FileEntry::new(CA_CRT, FileLayer::Host, bundle(store, &ca)?));
+        }
+        files.extend(signers(cluster, store, &FileLayer::Host)?);
+    }
+    if host.has(Role::ControlPlane) && !cluster.is_kubeadm_pki() {
         for (kind, policy) in [
             // `kubeadm certs renew` and `kubeadm upgrade` write these anew on the host.
             ("apiserver", Policy::CreateOnce),
@@ -136,6 +156,10 @@ pub fn host_files(
     Ok(files)
 }
 
+/// The Kubernetes CA.
+const CA_CRT: &str = "/etc/kubernetes/pki/ca.crt";
+/// The API server's client of etcd, without an ending.
+const ETCD_CLIENT: &str = "/etc/kubernetes/pki/apiserver-etcd-client";
 /// The kubelet's kubeconfig.
 pub const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 

@@ -26,6 +26,9 @@ pub const CONFIG_PATH: &str = "/etc/kubernetes/kubeadm.yaml";
 pub const CLUSTER_PATH: &str = "/etc/kubernetes/kubeadm-cluster.yaml";
 /// A control plane's own part for these phases. kubeadm takes one file, so the two are joined when they are read.
 pub const NODE_PATH: &str = "/etc/kubernetes/kubeadm-node.yaml";
+/// With `kubernetes.pki: kubeadm`, what kubeadm signs and uploads the CAs by on a control plane of a running cluster. Apart
+/// from the others since it holds the key, and whole, so that no script joins a secret into a file of its own.
+pub const CERTS_PATH: &str = "/etc/kubernetes/kubeadm-certs.yaml";
 /// Where kubeadm finds patches; the folder must exist when it is named.
 pub const PATCHES_DIR: &str = "/etc/kubernetes/patches";
 /// containerd's socket.
@@ -97,6 +100,10 @@ pub fn host(cluster: &Cluster, host: &Host, ledger: &Ledger, trust: &Trust) -> V
         let api = cluster.kubernetes.version.kubeadm_api();
         let documents = [node_configuration(document(api, "InitConfiguration"), cluster, host, trust)];
         files.push(FileEntry::new(NODE_PATH, FileLayer::Host, value::documents(&documents)).mode(0o600));
+        if cluster.is_kubeadm_pki() {
+            let documents = signing(cluster, host, trust);
+            files.push(FileEntry::new(CERTS_PATH, FileLayer::Host, value::documents(&documents)).mode(0o600));
+        }
     }
     let settings = own_settings(cluster, host);
     if !settings.is_empty() {
@@ -254,6 +261,9 @@ fn init_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
         doc.set("bootstrapTokens", Value::List(vec![token]));
     }
     doc = node_configuration(doc, cluster, host, trust);
+    if cluster.is_kubeadm_pki() {
+        doc.set("certificateKey", certificate_key());
+    }
     if k.kube_proxy_mode == KubeProxyMode::None && !skipped.iter().any(|p| p == "addon/kube-proxy") {
         skipped.push("addon/kube-proxy".to_owned());
     }
@@ -271,6 +281,38 @@ fn node_configuration(doc: Value, cluster: &Cluster, host: &Host, trust: &Trust)
     finish(&mut doc, cluster, host, trust);
     doc
 }
+
+/// What `kubeadm init phase upload-certs` and `phase certs` read, and no more: what else a ClusterConfiguration says would
+/// only stand in every diff a second time.
+fn signing(cluster: &Cluster, host: &Host, trust: &Trust) -> Vec<Value> {
+    let api = cluster.kubernetes.version.kubeadm_api();
+    let mut node = node_configuration(document(api, "InitConfiguration"), cluster, host, trust);
+    node.set("certificateKey", certificate_key());
+    let whole = cluster_configuration(cluster, trust);
+    let mut part = Value::map();
+    for name in SIGNING_FIELDS {
+        if let Some(value) = whole.get(name) {
+            part.set(name, value.clone());
+        }
+    }
+    let sans = whole.get("apiServer").and_then(|s| s.get("certSANs")).cloned().unwrap_or(Value::Null);
+    part.set("apiServer", Value::map().with("certSANs", sans));
+    vec![node, part]
+}
+
+/// Of ClusterConfiguration, what these phases look at or are validated by.
+const SIGNING_FIELDS: [&str; 10] = [
+    "apiVersion",
+    "kind",
+    "kubernetesVersion",
+    "clusterName",
+    "controlPlaneEndpoint",
+    "certificatesDir",
+    "encryptionAlgorithm",
+    "certificateValidityPeriod",
+    "networking",
+    "etcd",
+];
 
 fn join_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     let k = &cluster.kubernetes;
@@ -295,8 +337,12 @@ fn join_configuration(cluster: &Cluster, host: &Host, trust: &Trust) -> Value {
     }
     let mut doc = document(api, "JoinConfiguration").with("discovery", discovery);
     if host.has(Role::ControlPlane) {
-        // No certificateKey: the CAs are in place, so nothing is downloaded and nothing expires after two hours.
-        doc.set("controlPlane", Value::map().with("localAPIEndpoint", local_endpoint(cluster, host)));
+        // Without a certificateKey the CAs are in place: nothing is downloaded and nothing expires after two hours.
+        let mut own = Value::map().with("localAPIEndpoint", local_endpoint(cluster, host));
+        if cluster.is_kubeadm_pki() {
+            own.set("certificateKey", certificate_key());
+        }
+        doc.set("controlPlane", own);
     }
     let mut registration = node_registration(cluster, host);
     let ignored = &host.ignore_preflight_errors;
@@ -434,6 +480,10 @@ fn arguments(args: &[(String, String)], api: KubeadmApi) -> Value {
 
 fn document(api: KubeadmApi, kind: &str) -> Value {
     Value::map().with("apiVersion", Value::text(api.api_version())).with("kind", Value::text(kind))
+}
+
+fn certificate_key() -> Value {
+    Value::Secret(ObjectId::new(certs::CERTIFICATE_KEY), Encoding::Raw)
 }
 
 fn token() -> Value {

@@ -19,6 +19,7 @@ const PARTS: &[(&str, &str)] = parts![
     "probe.sh",
     "pods.sh",
     "upgrade.sh",
+    "signing.sh",
     "parts/packages.sh",
     "operator/fleet.sh",
     "operator/gates.sh",

@@ -150,8 +150,8 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key(
         "pki",
-        Kind::Leaf(Format::Choice { options: &["pregenerated", "external-ca"], coming: &["kubeadm"] }),
-        "Who has the CAs' keys. pregenerated: every control plane. external-ca: the store alone; no bundle holds one or a bootstrap token, khagen issues the kubelets' credentials too, and nothing in the cluster renews them.",
+        Kind::Leaf(Format::Choice { options: &["pregenerated", "external-ca", "kubeadm"], coming: &[] }),
+        "Who has the CAs' keys, and who signs. pregenerated: every control plane has them, khagen signs what control planes start with. external-ca: the store alone; no bundle holds one or a bootstrap token, khagen issues the kubelets' credentials too, and nothing in the cluster renews them. kubeadm: the first control plane's bundle alone, the others fetch them when they join (upload-certs), and kubeadm signs on each control plane.",
     )
     .default("pregenerated"),
     key(

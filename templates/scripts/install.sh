@@ -638,7 +638,7 @@ write_receipt() {
     local new=$STATE/installed.new name cluster_id host now own=()
     rm -rf -- "$new"
     mkdir -p -- "$new"
-    for name in MANIFEST.json README.md up.sh verify.sh rollback.sh uninstall.sh; do
+    for name in MANIFEST.json README.md up.sh verify.sh rollback.sh uninstall.sh reconfigure.sh; do
         if [[ -f $name ]]; then own+=("$name"); fi
     done
     cp -t "$new" -- "${own[@]}"

@@ -6,7 +6,10 @@
 #
 #   upload-config   the cluster's and the kubelets' settings in the cluster (once, on any control plane)
 #   control-plane   this host's API server, controller manager and scheduler, each until it serves
-#   certificates    this control plane's certificates and kubeconfigs that the bundle has anew
+#   certificates    this control plane's certificates and kubeconfigs that the bundle has anew; where kubeadm
+#                   signs (kubernetes.pki: kubeadm), those that end soon or lack a name, signed anew here
+#   upload-certs    the CAs, for control planes that join within two hours (on any control plane, whenever one
+#                   is to join; only with kubernetes.pki: kubeadm)
 #   kubelet-config  this node's kubelet, from the settings in the cluster (upload-config comes first)
 #   kube-proxy      kube-proxy's settings, and its pods anew (once, on any control plane)
 #   coredns         CoreDNS (once, on any control plane)
@@ -28,6 +31,7 @@
 # @include probe.sh
 # @include pods.sh
 # @include upgrade.sh
+# @include signing.sh
 
 DRY=''
 WAIT=300
@@ -210,6 +214,7 @@ good_pair() {
 }
 certificates() {
     local path mode owner group policy sha name new rows changed=() holders=()
+    if signs_here; then signed_certificates; return 0; fi
     rows=$(entries files path mode owner group policy sha256)
     while IFS='|' read -r path mode owner group policy sha; do
         if [[ $policy != create-once || $path != /etc/kubernetes/* ]]; then continue; fi
@@ -423,7 +428,7 @@ main() {
             --wait) [[ ${2-} =~ ^[0-9]+$ ]] || { show_usage >&2; finish 64; }
                 WAIT=$2; shift ;;
             --help | -h) show_usage; finish 0 ;;
-            upload-config | control-plane | certificates | kubelet-config | kube-proxy | coredns | upgrade)
+            upload-config | control-plane | certificates | upload-certs | kubelet-config | kube-proxy | coredns | upgrade)
                 [[ -z $PROCEDURE ]] || { show_usage >&2; finish 64; }
                 PROCEDURE=$1 ;;
             *) show_usage >&2; finish 64 ;;

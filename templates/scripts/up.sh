@@ -219,8 +219,12 @@ wait_signed() {
 
 # run_kubeadm VERB: what an interrupted run of ours left is not held against the next one.
 run_kubeadm() {
-    local verb=$1 options=() manifests=FileAvailable--etc-kubernetes-manifests program port
-    if [[ $verb == init ]]; then options+=(--skip-token-print); fi
+    local verb=$1 options=() manifests=FileAvailable--etc-kubernetes-manifests program port before=0 said
+    if [[ $verb == init ]]; then
+        options+=(--skip-token-print)
+        # It encrypts the CAs with the key of its document, and would print that.
+        if [[ $(field pki) == kubeadm ]]; then options+=(--upload-certs --skip-certificate-key-print); fi
+    fi
     if marked kubeadm.begun; then
         say "going on with a kubeadm $verb that was cut off"
         port=$(api_port)
@@ -228,7 +232,12 @@ run_kubeadm() {
     fi
     program=$(tool kubeadm)
     mark kubeadm.begun
+    if [[ -f $LOG ]]; then before=$(stat -c %s -- "$LOG"); fi
     if ! "$program" "$verb" --config "$KUBEADM" "${options[@]}" 2>&1 | tee -a "$LOG" >&2; then
+        said=$(tail -c "+$((before + 1))" -- "$LOG")
+        if [[ $said == *'"kubeadm-certs" was not found'* ]]; then
+            finish 6 "the CAs lie in the cluster for two hours only, and these have passed. At the bastion run operator/open-joins.sh --control-planes (or, on a control plane that is up, reconfigure.sh upload-certs), then run this again"
+        fi
         finish 1 "kubeadm $verb failed (its reason is above). Cure it and run this again: it goes on where it stopped"
     fi
     mark kubeadm.done

@@ -90,7 +90,10 @@ old_components() {
 }
 
 upgrade() {
-    local wanted how='' name old='' words=(--certificate-renewal=false --etcd-upgrade=false) server=''
+    local wanted how='' name old='' renew=false words=() server=''
+    # khagen's own certificates are not kubeadm's to replace; those that it signed it renews by the way, as it does by itself.
+    if [[ $(field pki) == kubeadm ]]; then renew=true; fi
+    words=("--certificate-renewal=$renew" --etcd-upgrade=false)
     wanted=$(field kubernetesVersion)
     [[ $wanted =~ ^v[0-9]+\.[0-9]+\.[0-9]+$ ]] || finish 6 "MANIFEST.json names no version of Kubernetes: build this bundle anew"
     if has roles control-plane; then server=yes; fi

@@ -133,10 +133,19 @@ pem_ok() {
     fi
 }
 
+# What kubeadm signs on a control plane where the bundle does not bring it (kubernetes.pki: kubeadm).
+SIGNED_HERE='/etc/kubernetes/pki/ca.crt /etc/kubernetes/pki/front-proxy-ca.crt /etc/kubernetes/pki/apiserver.crt
+/etc/kubernetes/pki/apiserver-kubelet-client.crt /etc/kubernetes/pki/front-proxy-client.crt /etc/kubernetes/admin.conf
+/etc/kubernetes/super-admin.conf /etc/kubernetes/controller-manager.conf /etc/kubernetes/scheduler.conf'
+
 check_certificates() {
-    local entry path key pem public private count=0 before=$WORST
-    for entry in "${FILES[@]}"; do
-        path=${entry%%|*}
+    local entry path key pem public private count=0 before=$WORST all=' '
+    local -a looked=()
+    for entry in "${FILES[@]}"; do looked+=("${entry%%|*}"); all+="${entry%%|*} "; done
+    if [[ $(field pki) == kubeadm ]]; then
+        for path in $SIGNED_HERE; do if [[ $all != *" $path "* ]]; then looked+=("$path"); fi; done
+    fi
+    for path in "${looked[@]}"; do
         if [[ ! -f $path ]]; then continue; fi
         case $path in
             *.crt)

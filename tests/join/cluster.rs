@@ -1,14 +1,15 @@
 //! A cluster to be found: what its API server and its etcd would answer, from the bundles' own certificates and documents.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::hmac;
+use ring::{aead, hmac};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Built, scratch, unpack_to};
+use crate::support::{Built, oracle, run, scratch, unpack_to};
 
 /// An output folder, its hosts unpacked, and an nginx that answers for the cluster.
 pub struct Cluster {
@@ -160,6 +161,61 @@ controlPlane:",
         fs::write(file, map.to_string()).expect("write");
     }
 
+    /// Whether control planes fetch the CAs from the cluster.
+    pub fn is_spread(&self) -> bool {
+        self.read(&self.first(), "etc/kubernetes/kubeadm.yaml").contains("certificateKey: ")
+    }
+
+    /// The first control plane's certificates after `kubeadm init phase certs`, in a folder of their own.
+    fn signed_by_kubeadm(&self, first: &str) -> PathBuf {
+        let copy = self.dir.path().join("signed");
+        run(Command::new("cp").arg("-a").arg(self.root(first)).arg(&copy));
+        let kubeadm = oracle().expect("probed").join("kubeadm");
+        run(Command::new(kubeadm).arg("--rootfs").arg(&copy).args([
+            "init",
+            "phase",
+            "certs",
+            "all",
+            "--config",
+            "/etc/kubernetes/kubeadm.yaml",
+        ]));
+        copy.join("etc/kubernetes/pki")
+    }
+
+    /// The Secret as `kubeadm init phase upload-certs` leaves it: AES-256-GCM, the nonce in front (cmd/kubeadm/app/util/crypto).
+    fn uploaded(&self, first: &str) {
+        let key = self.field_of(first, "certificateKey: ");
+        let bytes: Vec<u8> = (0..key.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&key[at..at + 2], 16).expect("hexadecimal"))
+            .collect();
+        let key = aead::UnboundKey::new(&aead::AES_256_GCM, &bytes).expect("32 bytes");
+        let key = aead::LessSafeKey::new(key);
+        let mut data = serde_json::Map::new();
+        for (number, (name, path)) in FETCHED.iter().enumerate() {
+            let nonce = [u8::try_from(number).expect("few"); aead::NONCE_LEN];
+            let mut text = fs::read(self.root(first).join(path)).expect("read");
+            key.seal_in_place_append_tag(
+                aead::Nonce::assume_unique_for_key(nonce),
+                aead::Aad::empty(),
+                &mut text,
+            )
+            .expect("sealed");
+            let sealed = [nonce.as_slice(), &text].concat();
+            data.insert((*name).to_owned(), json!(STANDARD.encode(sealed)));
+        }
+        let file = self.secret();
+        fs::create_dir_all(file.parent().expect("a folder")).expect("create");
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": data,
+            "metadata": {"name": "kubeadm-certs", "namespace": "kube-system", "uid": "1", "resourceVersion": "1"}});
+        fs::write(file, secret.to_string()).expect("write");
+    }
+
+    /// Where the cluster has what control planes fetch.
+    pub fn secret(&self) -> PathBuf {
+        self.dir.path().join(Path::new("api/v1/namespaces/kube-system/secrets/kubeadm-certs"))
+    }
+
     fn answers(&self) {
         let dir = self.dir.path();
         let first = self.first();
@@ -197,7 +253,11 @@ controlPlane:",
                 forbidden += &format!("location = /api/v1/namespaces/{path} {{ return 403; }}\n");
             }
         }
-        let pki = self.root(&first).join("etc/kubernetes/pki");
+        let mut pki = self.root(&first).join("etc/kubernetes/pki");
+        if self.is_spread() {
+            pki = self.signed_by_kubeadm(&first);
+            self.uploaded(&first);
+        }
         let pki = pki.display();
         let mut servers = format!(
             "server {{
@@ -266,6 +326,19 @@ controlPlane:",
         fs::write(dir.join("addresses"), addresses.join("\n") + "\n").expect("write");
     }
 }
+
+/// The Secret's entries and what they become on a control plane (cmd/kubeadm/app/phases/copycerts, certsToTransfer).
+pub const FETCHED: [(&str, &str); 9] = [
+    ("ca.crt", "etc/kubernetes/pki/ca.crt"),
+    ("ca.key", "etc/kubernetes/pki/ca.key"),
+    ("front-proxy-ca.crt", "etc/kubernetes/pki/front-proxy-ca.crt"),
+    ("front-proxy-ca.key", "etc/kubernetes/pki/front-proxy-ca.key"),
+    ("sa.pub", "etc/kubernetes/pki/sa.pub"),
+    ("sa.key", "etc/kubernetes/pki/sa.key"),
+    ("external-etcd-ca.crt", "etc/kubernetes/pki/etcd/etcd-ca.crt"),
+    ("external-etcd.crt", "etc/kubernetes/pki/apiserver-etcd-client.crt"),
+    ("external-etcd.key", "etc/kubernetes/pki/apiserver-etcd-client.key"),
+];
 
 /// What follows a key at its first place.
 fn field(document: &str, key: &str) -> String {

@@ -19,10 +19,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cluster::Cluster;
+use cluster::{Cluster, FETCHED};
 use support::{Need, built, can, oracle, root, text};
 
-const INVENTORIES: [&str; 10] = [
+const INVENTORIES: [&str; 11] = [
     "inventory",
     "compact",
     "dual-stack",
@@ -30,6 +30,7 @@ const INVENTORIES: [&str; 10] = [
     "cilium",
     "settings",
     "external-ca",
+    "pki-kubeadm",
     "retired",
     "single",
     "tutorial",
@@ -120,16 +121,22 @@ fn every_host_joins_up_to_its_kubelet() {
         for host in &hosts {
             let at = format!("{name}, {}", host.name);
             assert!(host.taken, "{at}:\n{}\n{}", host.said, cluster.log());
-            for made in ["[certs] Generating", "[kubeconfig] Writing"] {
+            for made in ["[certs] Generating", "[kubeconfig] Writing"].iter().filter(|_| !cluster.is_spread())
+            {
                 assert!(
-                    !host.said.contains(made),
+                    !host.said.contains(*made),
                     "{at}: kubeadm made something of its own:
 {}",
                     host.said
                 );
             }
             if host.role == "control-plane" {
-                prepared(&cluster, host, &at);
+                if cluster.is_spread() {
+                    fetched(&cluster, host, &at);
+                } else {
+                    prepared(&cluster, host, &at);
+                }
+                manifest(&cluster, host, &at);
             }
         }
         let log = cluster.log();
@@ -153,7 +160,7 @@ fn every_host_joins_up_to_its_kubelet() {
     assert!(joined >= 20, "only {joined} hosts");
 }
 
-/// A control plane's part: everything was there before, and the manifests are this host's.
+/// A control plane's part: everything was there before.
 fn prepared(cluster: &Cluster, host: &Joined, at: &str) {
     let valid = "Valid certificates and keys now exist in \"/etc/kubernetes/pki\"";
     assert!(host.said.contains(valid), "{at}:\n{}", host.said);
@@ -170,6 +177,38 @@ fn prepared(cluster: &Cluster, host: &Joined, at: &str) {
         let external = format!("External CA mode: Using user provided {kept}");
         assert!(host.said.contains(&used) || host.said.contains(&external), "{at}: {kept}:\n{}", host.said);
     }
+}
+
+/// With `pki: kubeadm`: the CAs came from the cluster, as the first control plane has them, and kubeadm signed the rest with
+/// them. What khagen had laid it leaves as it was, down to modes.
+fn fetched(cluster: &Cluster, host: &Joined, at: &str) {
+    let downloaded = "[download-certs] Saving the certificates to the folder: \"/etc/kubernetes/pki\"";
+    assert!(host.said.contains(downloaded), "{at}:\n{}", host.said);
+    for made in ["apiserver", "apiserver-kubelet-client", "front-proxy-client"] {
+        assert!(
+            host.said.contains(&format!("Generating \"{made}\" certificate and key")),
+            "{at}: {made}:\n{}",
+            host.said
+        );
+    }
+    for made in ["admin.conf", "controller-manager.conf", "scheduler.conf"] {
+        let wrote = format!("[kubeconfig] Writing \"{made}\" kubeconfig file");
+        assert!(host.said.contains(&wrote), "{at}: {made}:\n{}", host.said);
+    }
+    for (_, path) in FETCHED {
+        let own = host.root.join(path);
+        let theirs = cluster.root("k8smaster1.isociel.com").join(path);
+        let text = |file: &Path| fs::read(file).unwrap_or_else(|e| panic!("{at}: {}: {e}", file.display()));
+        assert!(text(&own) == text(&theirs), "{at}: {path} is another");
+        let mode = |file: &Path| {
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(file).expect("metadata").permissions())
+        };
+        assert_eq!(mode(&own), mode(&theirs), "{at}: {path}");
+    }
+}
+
+/// The manifests are this host's.
+fn manifest(cluster: &Cluster, host: &Joined, at: &str) {
     let manifest = host.root.join("etc/kubernetes/manifests/kube-apiserver.yaml");
     let manifest =
         fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{at}: {}: {e}", manifest.display()));
@@ -178,6 +217,41 @@ fn prepared(cluster: &Cluster, host: &Joined, at: &str) {
     for endpoint in cluster.etcd_endpoints() {
         assert!(manifest.contains(&endpoint), "{at}: {endpoint}:\n{manifest}");
     }
+}
+
+/// What lapses after two hours, or was encrypted with another key, keeps a control plane out and no worker; up.sh knows the
+/// former by kubeadm's words.
+#[test]
+fn a_control_plane_does_not_join_without_the_uploaded_cas() {
+    if !able("kubeadm join without uploaded CAs") {
+        return;
+    }
+    let kubeadm = kubeadm("1.36").expect("the oracle's");
+    let up = fs::read_to_string(root().join("templates/scripts/up.sh")).expect("up.sh");
+    let words = "\"kubeadm-certs\" was not found";
+    assert!(up.contains(words));
+    let said = |change: &dyn Fn(&Cluster)| {
+        let cluster = Cluster::of(built("pki-kubeadm"));
+        change(&cluster);
+        let hosts = join(&cluster, &kubeadm);
+        for host in &hosts {
+            assert_eq!(host.taken, host.role != "control-plane", "{}:\n{}", host.name, host.said);
+        }
+        hosts.into_iter().find(|h| h.role == "control-plane").expect("one").said
+    };
+    let lapsed = said(&|cluster| fs::remove_file(cluster.secret()).expect("remove"));
+    assert!(lapsed.contains(words), "{lapsed}");
+    let other = said(&|cluster| {
+        for host in ["k8smaster2.isociel.com", "k8smaster3.isociel.com"] {
+            let file = cluster.root(host).join("etc/kubernetes/kubeadm.yaml");
+            let text = fs::read_to_string(&file).expect("read");
+            let (before, after) = text.split_once("certificateKey: ").expect("the key");
+            let rest = after.trim_start_matches(|c: char| c != '\n');
+            let key = "0".repeat(64);
+            fs::write(&file, format!("{before}certificateKey: \"{key}\"{rest}")).expect("write");
+        }
+    });
+    assert!(other.contains("error decoding secret data with provided key"), "{other}");
 }
 
 /// Without these the test above would say nothing.

@@ -56,6 +56,17 @@ const NEEDED_PHASES: [&str; 6] = [
     "upload-config",
 ];
 
+/// What kubeadm does on a control plane where khagen does not (`kubernetes.pki: kubeadm`), with all that is below it.
+const SIGNING_PHASES: [&str; 7] = [
+    "certs",
+    "control-plane-prepare/certs",
+    "control-plane-prepare/control-plane",
+    "control-plane-prepare/download-certs",
+    "control-plane-prepare/kubeconfig",
+    "kubeconfig",
+    "upload-certs",
+];
+
 fn phases(scope: &Scope<'_>, report: &mut Report) {
     let k = &scope.cluster.kubernetes;
     for (command, skipped, known) in [
@@ -79,6 +90,15 @@ fn phases(scope: &Scope<'_>, report: &mut Report) {
                 )
                 .reason("what the phase makes is what up.sh and the other nodes wait for")
                 .help("remove it from the list")
+            } else if scope.cluster.is_kubeadm_pki()
+                && SIGNING_PHASES.iter().any(|p| phase == p || phase.starts_with(&format!("{p}/")))
+            {
+                Diagnostic::error(
+                    Code::SkippedPhase,
+                    format!("`kubeadm {command}` cannot leave out `{phase}` with `kubernetes.pki: kubeadm`"),
+                )
+                .reason("what the phase signs, or brings to another control plane, comes from nobody else in this mode")
+                .help("remove it from the list, or use `kubernetes.pki: pregenerated`")
             } else {
                 continue;
             };

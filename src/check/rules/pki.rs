@@ -4,14 +4,18 @@ use std::net::IpAddr;
 
 use super::{Scope, count};
 use crate::diag::{Code, Diagnostic, Report};
+use crate::model::{KeyAlgorithm, KubeadmApi};
 use crate::plan::certs;
 
 const CA: &str = "pki.caValidity";
 const LEAF: &str = "pki.validity";
 const RENEW: &str = "pki.renewBefore";
 const BIND_PORT: &str = "kubernetes.apiServer.bindPort";
+const ALGORITHM: &str = "pki.algorithm";
+const MODE: &str = "kubernetes.pki";
 
 pub(super) fn check(scope: &Scope<'_>, report: &mut Report) {
+    signing(scope, report);
     let pki = &scope.cluster.pki;
     let days = |n: u32| count(n as usize, "day");
     issuers(scope, report);
@@ -114,6 +118,50 @@ fn is_named(scope: &Scope<'_>, host: &str) -> bool {
         }
     }
 }
+
+/// What somebody wrote down and kubeadm would not hear of. A default that it does not share is in the documentation.
+fn signing(scope: &Scope<'_>, report: &mut Report) {
+    let (k, pki) = (&scope.cluster.kubernetes, &scope.cluster.pki);
+    if !scope.cluster.is_kubeadm_pki() || !scope.sound(&["kubernetes.version", MODE]) {
+        return;
+    }
+    let old = k.version.kubeadm_api() == KubeadmApi::V1Beta3;
+    let other_keys = match pki.algorithm {
+        KeyAlgorithm::Rsa2048 => false,
+        KeyAlgorithm::P384 => k.version.line() < (1, 34),
+        _ => old,
+    };
+    let made = if old { "RSA-2048" } else { "ECDSA-P256" };
+    let findings = [
+        (
+            other_keys,
+            ALGORITHM,
+            format!("kubeadm {} makes {made} keys, not {}", k.version, pki.algorithm.as_str()),
+        ),
+        (
+            old && pki.validity_days != KUBEADM_DAYS,
+            LEAF,
+            format!(
+                "kubeadm {} signs for {}, not {}",
+                k.version,
+                count(KUBEADM_DAYS as usize, "day"),
+                count(pki.validity_days as usize, "day")
+            ),
+        ),
+    ];
+    for (differs, place, message) in findings {
+        if !differs || !scope.places.is_written(place) || !scope.sound(&[place]) {
+            continue;
+        }
+        let finding = Diagnostic::warning(Code::KubeadmSigning, message)
+            .reason("`kubernetes.pki: kubeadm` leaves the control planes' certificates to kubeadm; what khagen issues, for etcd and the operator, is as you say")
+            .help("use `kubernetes.pki: pregenerated`, or a Kubernetes whose kubeadm can be told so");
+        report.push(scope.also(scope.at(finding, place, ""), MODE, ""));
+    }
+}
+
+/// A year, of certificates that kubeadm was told nothing about (CertificateValidityPeriod of its constants.go).
+const KUBEADM_DAYS: u32 = 365;
 
 #[cfg(test)]
 mod tests {

@@ -49,6 +49,16 @@ pub(super) fn run(args: &Rotate, streams: &mut Streams) -> Result<Exit, Failure>
                 return Err(Failure::because(Exit::Precondition, format!("{root} is not issued yet"))
                     .help("`khagen build` issues it"));
             };
+            if !args.status && !args.undo && cluster.is_kubeadm_pki() && !certs::is_etcds(root) {
+                return Err(Failure::because(
+                    Exit::Precondition,
+                    format!(
+                        "{root} of cluster {}: `kubernetes.pki: kubeadm` gives it to the first control plane alone; what the others fetched when they joined no bundle replaces",
+                        cluster.name
+                    ),
+                )
+                .help("set `kubernetes.pki: pregenerated`, build and install on every control plane, then rotate (docs/rotation.md)"));
+            }
             if args.status {
                 streams.out(&told(&store, &id, status));
             } else {

@@ -117,9 +117,11 @@ fn rotation(store: &Store) -> String {
             }
             Kind::Certificate => leaves += 1,
             Kind::UserSecret => users.push(id.as_str().trim_start_matches("user/")),
-            Kind::KeyPair | Kind::BootstrapToken | Kind::HmacKey | Kind::VrrpPassword => {
-                others.push(id.as_str())
-            }
+            Kind::KeyPair
+            | Kind::BootstrapToken
+            | Kind::CertificateKey
+            | Kind::HmacKey
+            | Kind::VrrpPassword => others.push(id.as_str()),
         }
     }
     let mut out = String::from(

@@ -72,6 +72,8 @@ pub const KUBERNETES_CA_FEWER: &str = "kubernetes-ca-fewer";
 const CLUSTER_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm-cluster.yaml"];
 const NODE_CONFIG: &[&str] = &["/etc/kubernetes/kubeadm.yaml", "/etc/kubernetes/kubeadm-node.yaml"];
 const KUBERNETES_CAS: &[&str] = &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt"];
+const CONTROL_PLANE_ROOTS: &[&str] =
+    &["/etc/kubernetes/pki/ca.*", "/etc/kubernetes/pki/front-proxy-ca.*", "/etc/kubernetes/pki/sa.*"];
 const ETCD_ENV: &[&str] = &["/etc/etcd/etcd.env"];
 
 /// All rules, in the order in which they are tried.
@@ -191,6 +193,14 @@ pub const RULES: &[Rule] = &[
         "apiserver, pkg/server/dynamiccertificates: files are watched",
     ),
     rule(
+        "control-plane-roots-come",
+        CONTROL_PLANE_ROOTS,
+        &["+file"],
+        Class::Reissue,
+        "what khagen gives the host from now on; where kubeadm has brought it before, it is the same and nothing changes",
+        "kubeadm, cmd/kubeadm/app/phases/copycerts: DownloadCerts writes these",
+    ),
+    rule(
         "kubernetes-ca-switched",
         &["/etc/kubernetes/pki/ca.*", "/etc/kubernetes/pki/front-proxy-ca.*"],
         &["order", "secret switched"],
@@ -269,6 +279,31 @@ pub const RULES: &[Rule] = &[
         Class::Recreate,
         "another CA of etcd: the API server trusts only this one",
         "kube-apiserver, --etcd-cafile: read at start",
+    ),
+    rule(
+        "certificate-key",
+        &["/etc/kubernetes/kubeadm-certs.yaml"],
+        &["InitConfiguration.certificateKey"],
+        Class::Inert,
+        "the next upload of the CAs is encrypted with it; who joins before that with the new key cannot read them",
+        "kubeadm, cmd/kubeadm/app/phases/copycerts",
+    ),
+    rule(
+        "kubeadm-server-names",
+        &["/etc/kubernetes/kubeadm-certs.yaml"],
+        &["ClusterConfiguration.apiServer.certSANs*"],
+        Class::Reconfigure,
+        "kubeadm signed the API server's certificate on the host and signs it anew there, one control plane at a time; a name that went stays in a certificate that has all that are wanted",
+        "kubeadm, cmd/kubeadm/app/cmd/phases/init/certs.go: a certificate that is there is used",
+    )
+    .by("certificates", Scope::Host),
+    rule(
+        "kubeadm-signs",
+        &["/etc/kubernetes/kubeadm-certs.yaml"],
+        &[],
+        Class::Inert,
+        "read by reconfigure.sh upload-certs and certificates, whenever a person runs one",
+        "kubeadm init phase upload-certs and certs",
     ),
     rule(
         "kubelet-credentials",

@@ -48,7 +48,10 @@ pub fn placing(
         report.push(
             Diagnostic::error(
                 Code::ImportKeyMissing,
-                format!("{id} without its key: every control plane holds it (kubernetes.pki: pregenerated)"),
+                format!(
+                    "{id} without its key: every control plane holds it (kubernetes.pki: {})",
+                    cluster.kubernetes.pki.as_str()
+                ),
             )
             .reason("kubeadm and the controller manager sign with it there")
             .help("give the key with --key, or set `kubernetes.pki: external-ca`, where no CA's key is in the cluster"),

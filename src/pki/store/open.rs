@@ -252,7 +252,9 @@ fn read_object(id: String, dir: &Path, access: Access) -> Result<ReadObject, Sto
     let complete = match record.kind {
         Kind::Certificate => record.certificate.is_some() && record.made_from.is_some(),
         Kind::KeyPair => record.public_sha256.is_some(),
-        Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => record.fingerprint_key.is_some(),
+        Kind::BootstrapToken | Kind::CertificateKey | Kind::VrrpPassword | Kind::UserSecret => {
+            record.fingerprint_key.is_some()
+        }
         Kind::HmacKey => true,
     };
     if !complete {

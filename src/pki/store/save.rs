@@ -29,9 +29,12 @@ fn rank(object: &Object) -> u8 {
         Kind::HmacKey => 1,
         Kind::Certificate if made_from.is_some_and(|m| m.issuer.is_none()) => 1,
         Kind::Certificate if made_from.is_some_and(|m| m.profile == profile_name(Profile::Ca)) => 2,
-        Kind::Certificate | Kind::KeyPair | Kind::BootstrapToken | Kind::VrrpPassword | Kind::UserSecret => {
-            OTHERS
-        }
+        Kind::Certificate
+        | Kind::KeyPair
+        | Kind::BootstrapToken
+        | Kind::CertificateKey
+        | Kind::VrrpPassword
+        | Kind::UserSecret => OTHERS,
     }
 }
 

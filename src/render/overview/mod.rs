@@ -51,6 +51,7 @@ struct ClusterView {
     certificates: Vec<CertRow>,
     ends: Vec<EndRow>,
     waivers: Vec<WaiverRow>,
+    kubeadm_signs: bool,
 }
 
 struct VipRow {
@@ -132,6 +133,7 @@ struct OperatorPage<'a> {
 
 struct OperatorView {
     cluster: String,
+    kubeadm_signs: bool,
     steps: Vec<String>,
     pods: String,
 }
@@ -205,6 +207,7 @@ pub fn cluster_page(
         certificates: certificates.iter().map(|c| cert_row(c, store)).collect(),
         ends: ends(cluster, certificates, store),
         waivers: cluster.waivers.iter().map(waiver_row).collect(),
+        kubeadm_signs: cluster.is_kubeadm_pki(),
     };
     Ok(ClusterPage { v: &view }.render()? + "\n")
 }
@@ -260,6 +263,7 @@ pub fn host_page(
 pub fn operator_page(cluster: &Cluster, ledger: &Ledger) -> Result<String, askama::Error> {
     let view = OperatorView {
         cluster: cluster.name.clone(),
+        kubeadm_signs: cluster.is_kubeadm_pki(),
         steps: work::steps(cluster, ledger),
         pods: cluster.kubernetes.pod_subnets.joined(),
     };

@@ -33,11 +33,24 @@ pub(super) fn steps(cluster: &Cluster, ledger: &Ledger) -> Vec<String> {
     }
     let (first, others): (Vec<&Host>, Vec<&Host>) =
         cluster.with_role(Role::ControlPlane).partition(|h| is_first(ledger, h));
-    add("first control plane", first, "`install.sh`, `up.sh` runs `kubeadm init`.");
+    let spread = cluster.is_kubeadm_pki();
+    add(
+        "first control plane",
+        first,
+        if spread {
+            "`install.sh`, `up.sh` runs `kubeadm init`, which puts the CAs, encrypted, into the cluster for two hours."
+        } else {
+            "`install.sh`, `up.sh` runs `kubeadm init`."
+        },
+    );
     add(
         "other control planes",
         others,
-        "`install.sh`, `up.sh` runs `kubeadm join`; in any order, several at once.",
+        if spread {
+            "`install.sh`, `up.sh` runs `kubeadm join`, which fetches the CAs; in any order, several at once. After the two hours `open-joins.sh --control-planes` comes first."
+        } else {
+            "`install.sh`, `up.sh` runs `kubeadm join`; in any order, several at once."
+        },
     );
     let workers: Vec<&Host> =
         cluster.with_role(Role::Worker).filter(|h| !h.has(Role::ControlPlane)).collect();

@@ -120,6 +120,30 @@ case_operator_opens_joins() {
     rm "$OP/bootstrap-token"; code 6 "$OP/open-joins.sh"
 }
 
+case_operator_uploads_the_cas() {
+    operator
+    mkdir -p /var/lib/khagen/installed
+    printf '#!/bin/sh\necho "reconfigure.sh $*" >>%s/ran\nif [ -f %s/code ]; then exit $(cat %s/code); fi\n' "$BOX" "$BOX" "$BOX" >/var/lib/khagen/installed/reconfigure.sh
+    chmod 0700 /var/lib/khagen/installed/reconfigure.sh
+    : >"$BOX/ran"
+    code 64 "$OP/open-joins.sh" --host k8smaster2
+    code 64 "$OP/open-joins.sh" --control-planes --host nobody
+    code 2 "$OP/open-joins.sh" --control-planes --dry-run
+    grep -F -- '-p 2222 -- admin@192.168.13.61 sudo -n /var/lib/khagen/installed/reconfigure.sh upload-certs' "$BOX/out"
+    [[ ! -s $BOX/ran && ! -f $BOX/secret ]] || die "a dry run did something"
+    code 0 "$OP/open-joins.sh" --control-planes
+    says 'k8smaster1.isociel.com: the CAs are in the cluster'; says 'open with token abcdef'
+    [[ $(<"$BOX/ran") == 'reconfigure.sh upload-certs' ]] || die "not once"
+    # One that is down, or not in the cluster yet, is passed over; any other trouble ends it.
+    echo 192.168.13.61 >"$BOX/ssh-fails"
+    code 0 "$OP/open-joins.sh" --control-planes; says 'k8smaster2.isociel.com: the CAs are in the cluster'
+    code 6 "$OP/open-joins.sh" --control-planes --host k8smaster1; says 'not through this one'
+    rm "$BOX/ssh-fails"
+    echo 6 >"$BOX/code"; code 6 "$OP/open-joins.sh" --control-planes
+    echo 64 >"$BOX/code"; code 1 "$OP/open-joins.sh" --control-planes; says 'ended with 64'
+    code 0 "$OP/open-joins.sh"
+}
+
 case_operator_labels_and_verifies() {
     operator
     code 2 "$OP/label-workers.sh" --dry-run

@@ -52,11 +52,23 @@ node_of_stand_ins() {
     openssl x509 -req -in "$BOX/csr" -CA "$BOX/ca.crt" -CAkey "$BOX/ca.key" -CAcreateserial -days 30 -out "$pki/apiserver.crt" 2>/dev/null
     echo 'nodeRegistration: {}' >"$BOX/b/root/etc/kubernetes/kubeadm-node.yaml"
     printf 'kubernetesVersion: v1.36.5\n---\nkind: KubeProxyConfiguration\n' >"$BOX/b/root/etc/kubernetes/kubeadm-cluster.yaml"
+    if [[ -n ${SIGNS-} ]]; then
+        # kubernetes.pki: kubeadm: no certificates of the API server's in the bundle
+        EXTRA="$EXTRA
+\"pki\": \"kubeadm\","
+        rm "$pki"/apiserver.*
+        mkdir -p "$BOX/b/root/etc/khagen"
+        echo 'RENEW_BEFORE_DAYS=90' >"$BOX/b/root/etc/khagen/certificates.conf"
+        printf 'kind: ClusterConfiguration\napiServer:\n  certSANs:\n  - "*.example.com"\n  - k8sapi.isociel.com\n  - 192.168.13.70\n  - fd00::70\nother: x\n' \
+            >"$BOX/b/root/etc/kubernetes/kubeadm-certs.yaml"
+    fi
     seal "$BOX/b" 1
     cat >/usr/local/sbin/kubeadm <<STUB
 #!/bin/bash
 case "\$*" in
     'version -o short') echo v1.36.6 ;;
+    'init phase upload-certs '*) echo "\$*" >>$BOX/uploaded ;;
+    'init phase certs apiserver '* | 'certs renew '*) exec $BOX/sign "\$@" ;;
     'upgrade apply '* | 'upgrade node --'*)
         sed -i s/v1.36.5/v1.36.6/ $MANIFESTS/*.yaml $BOX/www/api/v1/namespaces/kube-system/configmaps/kubeadm-config $BOX/www/api/v1/nodes/*
         echo 'maxPods: 200' >/var/lib/kubelet/config.yaml ;;
@@ -121,7 +133,7 @@ END
 procedure_ends() {
     pods_settle
     code 0 "$BOX/b/reconfigure.sh" "$PROCEDURE" --wait 20
-    [[ ! -e /var/lib/khagen/pending && -z $(find /var/lib/khagen/backups -name 'reconfigure*') ]] || die "${FAILED_AT-}: not at rest"
+    [[ ! -e /var/lib/khagen/pending && -z $(find /var/lib/khagen/backups -maxdepth 1 -name 'reconfigure*') ]] || die "${FAILED_AT-}: not at rest"
     code 0 "$BOX/b/reconfigure.sh" "$PROCEDURE" --wait 20; says 'nothing to do'
     for name in $PODS; do [[ -f $MANIFESTS/$name.yaml ]] || die "${FAILED_AT-}: no $name"; done
     cp -a "$BOX/kept.etc/." /etc/kubernetes/
@@ -176,6 +188,108 @@ case_faults_tools_of_reconfigure_upgrade() {
     AFTER=upgrade_ends tools "$BOX/b/reconfigure.sh" upgrade --wait 20
 }
 
+# ---- kubernetes.pki: kubeadm ----
+
+# sign_for NAME DAYS SANS: what kubeadm signs, an end and names of our choice.
+sign_for() {
+    local at=$BOX/signed/$1
+    mkdir -p "$BOX/signed"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$at.key" -out "$at.csr" 2>/dev/null
+    openssl x509 -req -in "$at.csr" -CA "$BOX/ca.crt" -CAkey "$BOX/ca.key" -CAcreateserial -days "$2" -out "$at.crt" -extfile <(echo "subjectAltName=$3") 2>/dev/null
+}
+# lay_signed NAME: where kubeadm puts it.
+lay_signed() {
+    case $1 in
+        *.conf) printf 'users:\n- user:\n    client-certificate-data: %s\n    client-key-data: %s\n' "$(base64 -w 0 "$BOX/signed/$1.crt")" "$(base64 -w 0 "$BOX/signed/$1.key")" >"/etc/kubernetes/$1" ;;
+        *) cp "$BOX/signed/$1.crt" "$BOX/signed/$1.key" /etc/kubernetes/pki/ ;;
+    esac
+}
+SANS='DNS:*.example.com,DNS:k8sapi.isociel.com,IP:192.168.13.70,IP:fd00::70'
+node_that_signs() {
+    local name
+    SIGNS=yes node_of_stand_ins
+    rm -f /etc/kubernetes/pki/apiserver.crt
+    for name in apiserver apiserver-kubelet-client front-proxy-client admin.conf controller-manager.conf scheduler.conf; do
+        sign_for "$name" 365 "$SANS"
+        lay_signed "$name"
+    done
+    cat >"$BOX/sign" <<STUB
+#!/bin/bash
+$(declare -f sign_for lay_signed)
+BOX=$BOX
+name=\${3}
+if [[ \$1 == init ]]; then
+    name=apiserver
+    [[ ! -e /etc/kubernetes/pki/apiserver.crt && ! -e /etc/kubernetes/pki/apiserver.key ]] || exit 0
+fi
+echo "\$name" >>$BOX/anew
+sign_for "\$name" 365 '$SANS'
+lay_signed "\$name"
+STUB
+    chmod 0755 "$BOX/sign"
+    rm -rf "$BOX/kept.etc"
+    cp -a /etc/kubernetes "$BOX/kept.etc"
+}
+case_reconfigure_uploads_the_cas() {
+    node_that_signs
+    code 2 "$BOX/b/reconfigure.sh" upload-certs --dry-run; says 'upload the CAs'
+    [[ ! -e $BOX/uploaded ]] || die "a dry run uploaded"
+    code 0 "$BOX/b/reconfigure.sh" upload-certs; says 'for two hours'
+    # as open-joins.sh calls it
+    code 0 /var/lib/khagen/installed/reconfigure.sh upload-certs
+    [[ $(sort -u "$BOX/uploaded") == 'init phase upload-certs --upload-certs --skip-certificate-key-print --config /etc/kubernetes/kubeadm-certs.yaml' ]] || die "$(<"$BOX/uploaded")"
+    [[ $(wc -l <"$BOX/uploaded") == 2 ]] || die "not twice"
+    rm /etc/kubernetes/kubelet.conf
+    code 6 "$BOX/b/reconfigure.sh" upload-certs; says 'not in the cluster yet'
+}
+case_reconfigure_has_no_cas_to_upload() {
+    node_of_stand_ins
+    code 64 "$BOX/b/reconfigure.sh" upload-certs; says 'nothing to upload'
+}
+case_reconfigure_signs_anew() {
+    local pid
+    node_that_signs
+    code 0 "$BOX/b/reconfigure.sh" certificates --wait 20; says 'nothing to do'
+    [[ ! -e $BOX/anew ]] || die "signed without need"
+    # Two that end soon: each is kubeadm's, and who holds it starts anew.
+    sign_for front-proxy-client 30 "$SANS"; lay_signed front-proxy-client
+    sign_for scheduler.conf 30 "$SANS"; lay_signed scheduler.conf
+    code 2 "$BOX/b/reconfigure.sh" certificates --dry-run
+    says 'replace /etc/kubernetes/pki/front-proxy-client.key'; says 'restart kube-scheduler'; says 'restart kube-apiserver'
+    ! grep -F controller-manager "$BOX/out" || die "too much"
+    pid=$(<"$BOX/pods/kube-controller-manager.pid")
+    code 0 "$BOX/b/reconfigure.sh" certificates --wait 20
+    [[ $(<"$BOX/anew") == $'front-proxy-client\nscheduler.conf' ]] || die "$(<"$BOX/anew")"
+    [[ $(<"$BOX/pods/kube-controller-manager.pid") == "$pid" ]] || die "restarted what holds nothing new"
+    code 0 "$BOX/b/reconfigure.sh" certificates --wait 20; says 'nothing to do'
+    # A name that the bundle wants and the certificate lacks.
+    rm "$BOX/anew"
+    sign_for apiserver 365 "${SANS%,*}"; lay_signed apiserver
+    code 2 "$BOX/b/reconfigure.sh" certificates --dry-run; says 'lacks fd00::70'
+    [[ ! -e $BOX/anew ]] || die "a dry run signed"
+    code 0 "$BOX/b/reconfigure.sh" certificates --wait 20
+    [[ $(<"$BOX/anew") == apiserver ]] || die "$(<"$BOX/anew")"
+    openssl x509 -noout -checkip fd00::70 -in /etc/kubernetes/pki/apiserver.crt | grep -F 'does match'
+    sign_for apiserver 365 "${SANS#*,}"; lay_signed apiserver
+    code 2 "$BOX/b/reconfigure.sh" certificates --dry-run; says 'lacks [*].example.com'
+    # kubeadm that fails: what was there is there again.
+    cp /etc/kubernetes/pki/apiserver.crt "$BOX/was"
+    printf '#!/bin/sh\nexit 1\n' >"$BOX/sign"
+    code 1 "$BOX/b/reconfigure.sh" certificates --wait 20; says 'as they were before'
+    cmp "$BOX/was" /etc/kubernetes/pki/apiserver.crt
+    [[ -f /etc/kubernetes/pki/apiserver.key ]] || die "the key is gone"
+    rm /etc/kubernetes/pki/apiserver.crt
+    code 6 "$BOX/b/reconfigure.sh" certificates; says 'is missing'
+}
+case_faults_tools_of_reconfigure_signing() {
+    node_that_signs
+    sign_for scheduler.conf 30 "$SANS"; lay_signed scheduler.conf
+    sign_for apiserver 365 "${SANS%,*}"; lay_signed apiserver
+    rm -rf "$BOX/kept.etc"
+    cp -a /etc/kubernetes "$BOX/kept.etc"
+    PROCEDURE=certificates AFTER=procedure_ends tools "$BOX/b/reconfigure.sh" certificates --wait 20
+}
+
 # Cut off after any change: the next run puts back what was half done, or goes on, and ends it.
 cut_off() {
     local after=procedure_ends
@@ -194,3 +308,12 @@ case_faults_reconfigure_certificates_killed() { cut_off certificates; }
 case_faults_reconfigure_kubelet_config_killed() { cut_off kubelet-config; }
 case_faults_reconfigure_kube_proxy_killed() { cut_off kube-proxy; }
 case_faults_reconfigure_upgrade_killed() { cut_off upgrade; }
+case_faults_reconfigure_signing_killed() {
+    node_that_signs
+    sign_for scheduler.conf 30 "$SANS"; lay_signed scheduler.conf
+    rm -rf "$BOX/kept.etc"
+    cp -a /etc/kubernetes "$BOX/kept.etc"
+    PROCEDURE=certificates
+    prepare_faults
+    AFTER=procedure_ends killed "$BOX/b/reconfigure.sh" certificates --wait 20
+}

@@ -67,6 +67,42 @@ case_up_joins() {
     code 6 "$BOX/b/uninstall.sh" --yes; says 'with --reset'
 }
 
+# Where kubeadm spreads the CAs: the key stays in the document, and CAs that have lapsed are said so.
+case_up_spreads_the_cas() {
+    control_plane join
+    EXTRA="$EXTRA
+\"pki\": \"kubeadm\","
+    seal "$BOX/b" 1
+    code 0 "$BOX/b/install.sh"
+    echo '192.168.13.35 k8sapi.isociel.com' >>/etc/hosts
+    api abcdef
+    cp /usr/local/sbin/kubeadm "$BOX/kubeadm"
+    printf '#!/bin/bash\necho "kubeadm $*" >>%s/calls\necho %s >&2\nexit 1\n' "$BOX" \
+        "'error downloading the secret: Secret \"kubeadm-certs\" was not found in the \"kube-system\" Namespace.'" >/usr/local/sbin/kubeadm
+    code 6 "$BOX/b/up.sh" --wait 0; says 'open-joins.sh --control-planes'
+    # A later end of another kind is not taken for it, though the log has the words.
+    printf '#!/bin/bash\nexit 1\n' >/usr/local/sbin/kubeadm
+    code 1 "$BOX/b/up.sh" --wait 0; says 'kubeadm join failed'
+    cp "$BOX/kubeadm" /usr/local/sbin/kubeadm
+    code 0 "$BOX/b/up.sh" --wait 0
+    ! grep -e upload-certs -e certificate-key "$BOX/calls" || die "join was given more than its document"
+}
+# What kubeadm init is told, from the bundle's own words.
+case_up_init_uploads_the_cas() {
+    control_plane init
+    EXTRA="$EXTRA
+\"pki\": \"kubeadm\","
+    seal "$BOX/b" 1
+    cat >"$BOX/begin" <<END
+$(sed '/^main "\$@"/d' "$BOX/b/up.sh")
+MANIFEST=$BOX/b/MANIFEST.json LOG=$BOX/log UP=$BOX/up CLUSTER_ID=x
+run_kubeadm init
+finish 0
+END
+    code 0 bash "$BOX/begin"
+    grep -E 'kubeadm init --config /etc/kubernetes/kubeadm.yaml --skip-token-print --upload-certs --skip-certificate-key-print$' "$BOX/calls"
+}
+
 case_up_balancer() {
     bundle "$BOX/b" 1
     ROLES='"load-balancer"' EXTRA='"endpoint": "k8sapi.isociel.com:6443",'

@@ -1,0 +1,1 @@
+sed -i 's/state: new/state: running/' cluster.yaml
