@@ -34,7 +34,7 @@ const fn case(name: &'static str, shows: &'static str, base: &'static str, edit:
 fn as_it_is(_: &mut Value) {}
 
 /// The table's inventories, in its order.
-pub const CASES: [Case; 19] = [
+pub const CASES: [Case; 20] = [
     Case {
         phases: true,
         ..case("eleven", "eleven hosts, kube-proxy in the minor's default mode", "inventory", |v| {
@@ -119,6 +119,14 @@ pub const CASES: [Case; 19] = [
             },
         )
     },
+    case(
+        "pki-kubeadm",
+        "kubeadm signs on the hosts and hands the CAs on (upload-certs)",
+        "pki-kubeadm",
+        |v| {
+            take(v, "kubernetes/kubeProxy/mode");
+        },
+    ),
     case(
         "registry",
         "a private registry for everything, another for CoreDNS and its tag",
