@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::effect::table::{RULES, Scope};
+use super::effect::table::{Scope, rules};
 use super::fields::MEANINGLESS;
 
 /// The page. A test compares it with the file.
@@ -11,7 +11,7 @@ pub fn page() -> String {
         "# What a change brings about\n\n\
          `khagen diff` gives every change its effects. What systemd does is in each bundle's MANIFEST.json: the files that restart \
          or reload a unit; `install.sh` reads the same lines. What systemd cannot know is in the table below. It is made from \
-         `src/diff/effect/table.rs`; the first rule that fits a change's file and field is the change's.\n\n\
+         `src/diff/effect/table/`; the first rule that fits a change's file and field is the change's.\n\n\
          | effect | means |\n|---|---|\n\
          | none | nothing that runs notices |\n\
          | inert | read once, long ago |\n\
@@ -25,7 +25,7 @@ pub fn page() -> String {
          anew (`rejoin`).\n\n\
          | rule | files | fields | effect | brought in by | why | source |\n|---|---|---|---|---|---|---|\n",
     );
-    for rule in RULES {
+    for rule in rules() {
         let list = |items: &[&str]| {
             let code: Vec<String> = items.iter().map(|i| format!("`{i}`")).collect();
             if code.is_empty() { "any".to_owned() } else { code.join("<br>") }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::change::{Class, Effect, What};
 use crate::snapshot::Head;
-use table::{RULES, Rule, matches};
+use table::{Rule, matches, rules};
 
 /// Where a change is.
 pub struct Place<'a> {
@@ -93,7 +93,7 @@ pub fn rule_for(place: &Place<'_>, what: &What) -> Option<&'static Rule> {
         _ => ("", String::new()),
     };
     let named = |pattern: &str| matches(pattern, field) || (!signed.is_empty() && matches(pattern, &signed));
-    RULES.iter().find(|rule| {
+    rules().find(|rule| {
         rule.files.iter().any(|pattern| matches(pattern, place.file))
             && (rule.fields.is_empty() || rule.fields.iter().any(|pattern| named(pattern)))
     })

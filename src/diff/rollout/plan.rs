@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{Action, Gate, Rollout, Serving, Step};
 use crate::diff::change::{Change, Class, Presence, What};
-use crate::diff::effect::table::{KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, REJOIN, RULES, Scope};
+use crate::diff::effect::table::{KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, REJOIN, Scope, rules};
 use crate::snapshot::Head;
 
 /// A host as the plan sees it.
@@ -121,7 +121,7 @@ impl Planner<'_> {
                         self.units.entry(host.clone()).or_default().insert((effect.class, unit.clone()));
                     }
                 }
-                let Some(rule) = RULES.iter().find(|r| r.name == effect.rule) else { continue };
+                let Some(rule) = rules().find(|r| r.name == effect.rule) else { continue };
                 if change.file == KUBERNETES_CA
                     && matches!(rule.name, KUBERNETES_CA_MORE | KUBERNETES_CA_FEWER)
                 {
