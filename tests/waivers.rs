@@ -79,6 +79,8 @@ fn a_waived_warning_is_counted_and_strict_passes() {
         .env("SOURCE_DATE_EPOCH", TODAY)
         .args(["build", "--strict", "--dry-run"])
         .arg(&waived)
+        .arg("-o")
+        .arg(dir.path().join("out"))
         .output();
     let build = build.expect("khagen");
     assert_eq!((build.status.code(), text(&build.stderr)), (Some(2), "2 waived\n".to_owned()));

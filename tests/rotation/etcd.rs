@@ -42,12 +42,17 @@ struct Try {
     failed: Option<String>,
 }
 
+/// From when to when something went on.
+type Window = (Instant, Instant);
+
 struct Cluster {
     net: Net,
     dir: tempfile::TempDir,
     tries: Mutex<Vec<Try>>,
     /// While something restarts.
-    windows: Mutex<Vec<(Instant, Instant)>>,
+    windows: Mutex<Vec<Window>>,
+    /// While files of the control plane are exchanged.
+    laid: Mutex<Vec<Window>>,
     stop: AtomicBool,
 }
 
@@ -58,6 +63,7 @@ impl Cluster {
             dir: scratch(),
             tries: Mutex::default(),
             windows: Mutex::default(),
+            laid: Mutex::default(),
             stop: AtomicBool::new(false),
         };
         cluster.net.host(BASTION, "192.168.13.9/24");
@@ -143,6 +149,7 @@ impl Cluster {
 
     /// What install.sh would lay on the control plane of what belongs to etcd.
     fn lay_control_plane(&self, stage: usize) {
+        let begin = Instant::now();
         let from = self.bundle(stage, CONTROL_PLANE).join("root/etc/kubernetes/pki");
         let script = format!(
             "install -d -m 0755 /etc/kubernetes/pki/etcd && cd {} && for f in etcd/etcd-ca.crt \
@@ -154,6 +161,7 @@ impl Cluster {
             self.stage(stage).display()
         );
         self.net.shell(CONTROL_PLANE, &script);
+        self.laid.lock().expect("lock").push((begin, Instant::now()));
     }
 
     /// The proxy's own certificate, of the CA that signs in a stage.
@@ -238,14 +246,19 @@ impl Cluster {
         (n, longest)
     }
 
-    /// Every try that failed did so while something restarted.
+    /// Every try that failed did so while something restarted. But who begins between the two renames of a certificate
+    /// and its key reads a pair that is none; etcdctl gives up at that, where an API server shakes hands again.
     fn judge_tries(&self) -> (usize, usize) {
-        let (tries, windows) = (self.tries.lock().expect("lock"), self.windows.lock().expect("lock"));
+        let tries = self.tries.lock().expect("lock");
+        let (windows, laid) = (self.windows.lock().expect("lock"), self.laid.lock().expect("lock"));
         let mut failed = 0;
-        for one in tries.iter().filter(|t| t.failed.is_some()) {
+        for one in tries.iter() {
+            let Some(said) = &one.failed else { continue };
             failed += 1;
-            let excused = windows.iter().any(|(begin, end)| one.begin <= *end && one.end >= *begin);
-            assert!(excused, "{} failed while nothing restarted: {:?}", one.what, one.failed);
+            let met = |all: &[Window]| all.iter().any(|(begin, end)| one.begin <= *end && one.end >= *begin);
+            let excused =
+                met(&windows) || (said.contains("private key does not match public key") && met(&laid));
+            assert!(excused, "{} failed while nothing restarted: {said}", one.what);
         }
         (tries.len(), failed)
     }
