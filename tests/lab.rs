@@ -49,8 +49,12 @@ fn runs(inventory: &str, name: &str, label: &str, last: impl Fn(&Built) -> OsStr
         .expect("a script of the lab");
     let said = text(&out.stdout);
     assert!(out.status.success(), "{}: {said}\n{}", out.status, text(&out.stderr));
-    let figure =
-        |l: &&str| l.starts_with("from the first") || l.starts_with("row ") || l.contains(" passed, ");
+    let figure = |l: &&str| {
+        l.starts_with("from the first")
+            || l.starts_with("stage ")
+            || l.starts_with("row ")
+            || l.contains(" passed, ")
+    };
     for line in said.lines().filter(figure) {
         let _ = writeln!(std::io::stderr(), "lab, {name} of {inventory}: {line}");
     }
@@ -93,6 +97,13 @@ fn components(test: &str) -> bool {
 fn a_control_plane_joins_after_the_uploaded_cas_have_lapsed() {
     if components("the lab's cluster in which kubeadm signs") {
         runs("pki-kubeadm", "kubeadm-pki", "p", |b| b.inventory().into());
+    }
+}
+
+#[test]
+fn a_running_cluster_gets_another_kubernetes_ca() {
+    if components("the lab's rotation of the Kubernetes CA") {
+        runs("inventory", "rotation", "r", |b| b.inventory().into());
     }
 }
 

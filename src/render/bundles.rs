@@ -311,16 +311,18 @@ impl<'a> Shared<'a> {
         head
     }
 
-    /// The time in which all certificates that the host is given are valid; CAs too, since nothing is valid beyond them.
+    /// The time in which all certificates that the host is given are valid, and on a node the CA that it meets when it joins.
+    /// The CAs of what it is given need no look, since nothing is valid beyond them. A CA that it has nothing to do with must
+    /// not be in it: its rotation would change this bundle.
     fn validity(&self, host: &Host) -> Option<(OffsetDateTime, OffsetDateTime)> {
         let own = self.certificates.get(&host.fqdn).map(Vec::as_slice).unwrap_or_default();
         let common = (host.has(Role::ControlPlane) && self.cluster.is_kubeadm_pki())
             .then(|| ObjectId::new(certs::CONTROL_PLANE_ETCD));
-        let cas = certs::authorities(self.cluster).into_iter().map(ObjectId::new);
+        let ca = host.is_node().then(|| ObjectId::new(certs::KUBERNETES_CA));
         own.iter()
             .cloned()
             .chain(common)
-            .chain(cas)
+            .chain(ca)
             .filter_map(|id| self.store.validity(&id))
             .map(|v| (v.not_before, v.not_after))
             .reduce(|a, b| (a.0.max(b.0), a.1.min(b.1)))

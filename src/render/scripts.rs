@@ -20,6 +20,7 @@ const PARTS: &[(&str, &str)] = parts![
     "pods.sh",
     "upgrade.sh",
     "signing.sh",
+    "trust.sh",
     "parts/packages.sh",
     "operator/fleet.sh",
     "operator/gates.sh",

@@ -11,6 +11,9 @@
 #   upload-certs    the CAs, for control planes that join within two hours (on any control plane, whenever one
 #                   is to join; only with kubernetes.pki: kubeadm)
 #   kubelet-config  this node's kubelet, from the settings in the cluster (upload-config comes first)
+#   kubelet-credentials  this node's kubelet trusts the Kubernetes CAs that the bundle holds, and gets a
+#                   certificate of the one that signs (a rotation of ca/kubernetes)
+#   cluster-info    what nodes that join are told to trust, the same CAs (once, on any control plane)
 #   kube-proxy      kube-proxy's settings, and its pods anew (once, on any control plane)
 #   coredns         CoreDNS (once, on any control plane)
 #   upgrade         this node to the bundle's version of Kubernetes: control planes one at a time, then
@@ -32,6 +35,7 @@
 # @include pods.sh
 # @include upgrade.sh
 # @include signing.sh
+# @include trust.sh
 
 DRY=''
 WAIT=300
@@ -428,7 +432,7 @@ main() {
             --wait) [[ ${2-} =~ ^[0-9]+$ ]] || { show_usage >&2; finish 64; }
                 WAIT=$2; shift ;;
             --help | -h) show_usage; finish 0 ;;
-            upload-config | control-plane | certificates | upload-certs | kubelet-config | kube-proxy | coredns | upgrade)
+            upload-config | control-plane | certificates | upload-certs | kubelet-config | kubelet-credentials | cluster-info | kube-proxy | coredns | upgrade)
                 [[ -z $PROCEDURE ]] || { show_usage >&2; finish 64; }
                 PROCEDURE=$1 ;;
             *) show_usage >&2; finish 64 ;;
@@ -438,7 +442,7 @@ main() {
     if [[ -z $PROCEDURE ]]; then show_usage >&2; finish 64; fi
     need_root
     check_host
-    if [[ $PROCEDURE == kubelet-config || $PROCEDURE == upgrade ]]; then
+    if [[ $PROCEDURE == kubelet-* || $PROCEDURE == upgrade ]]; then
         has roles control-plane || has roles worker || finish 64 "$(field host) is no node"
     elif ! has roles control-plane; then
         finish 64 "$(field host) is no control plane, and $PROCEDURE is for those"

@@ -1,6 +1,7 @@
 //! What `khagen diff` makes of each stage: nothing is refused, what restarts does so one host at a time, and what a person
 //! must do stands where it must be done.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::Place;
@@ -12,6 +13,17 @@ fn steps(place: &Place) -> Vec<(String, String, String)> {
     let file = fs::read_to_string(place.at("steps")).expect("steps");
     let rows = file.lines().filter(|l| !l.starts_with('#')).map(|l| l.split('\t').collect::<Vec<_>>());
     rows.map(|r| (r[1].to_owned(), r[2].to_owned(), r[5].to_owned())).collect()
+}
+
+/// Hosts whose bundle is another one.
+fn changed(place: &Place) -> BTreeSet<String> {
+    let [former, now] = ["former", "out"].map(|out| {
+        let record = fs::read_to_string(place.at(out).join("BUILD.json")).expect("BUILD.json");
+        let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+        record["bundles"].as_object().expect("bundles").clone()
+    });
+    let other = |name: &&String| former.get(*name).map(|b| &b["tarSha256"]) != Some(&now[*name]["tarSha256"]);
+    now.keys().filter(other).filter(|name| *name != "operator").cloned().collect()
 }
 
 /// Rules by name that a comparison names.
@@ -36,7 +48,15 @@ fn every_stage_of_every_root_can_be_rolled_out() {
         }
         super::support::copy_tree(&place.at("out"), &former);
         place.advance(&[root]);
-        (steps(&place), rules(&place))
+        let steps = steps(&place);
+        // A host that the rollout leaves alone has the bundle that it had.
+        let installed: BTreeSet<&str> = steps
+            .iter()
+            .filter(|(a, _, _)| a == "install")
+            .flat_map(|(_, hosts, _)| hosts.split(','))
+            .collect();
+        assert_eq!(changed(&place), installed.into_iter().map(str::to_owned).collect(), "{root}: {steps:#?}");
+        (steps, rules(&place))
     };
     // Each action with how many steps it has, in the order of the first.
     let actions = |steps: &[(String, String, String)]| {
@@ -56,41 +76,60 @@ fn every_stage_of_every_root_can_be_rolled_out() {
         hosts.len()
     };
     let install = "install, 3 reconfigure:control-plane";
+    let kubelets = "6 reconfigure:kubelet-credentials, 1 reconfigure:cluster-info";
     for (root, expected) in [
-        ("ca/etcd", [
-            (format!("4 {install}"), 3, "etcd-ca-more"),
-            ("4 install".to_owned(), 0, "etcd-leaf"),
-            (format!("4 {install}"), 3, "etcd-ca-fewer"),
-        ]),
-        ("ca/etcd-peer", [
-            ("3 install".to_owned(), 3, "etcd-ca-more"),
-            ("3 install".to_owned(), 0, "etcd-leaf"),
-            ("3 install".to_owned(), 3, "etcd-ca-fewer"),
-        ]),
-        ("service-account", [
-            (format!("1 {install}"), 0, "service-account-more"),
-            (format!("1 {install}"), 0, "service-account-switched"),
-            (format!("1 {install}"), 0, "service-account-fewer"),
-        ]),
-        ("ca/front-proxy", [
-            ("1 install".to_owned(), 0, "kubernetes-ca-more"),
-            ("1 install, 3 reconfigure:certificates".to_owned(), 0, "kubernetes-ca-switched"),
-            ("1 install".to_owned(), 0, "kubernetes-ca-fewer"),
-        ]),
-        ("ca/kubernetes", [
-            (
-                "2 install, 1 reconfigure:upload-config, 3 reconfigure:control-plane, 3 reconfigure:certificates, 1 manual"
-                    .to_owned(),
-                0,
-                "kubernetes-ca-more",
-            ),
-            ("2 install, 3 reconfigure:certificates".to_owned(), 0, "kubernetes-ca-switched"),
-            (
-                "1 manual, 2 install, 3 reconfigure:certificates, 3 reconfigure:control-plane".to_owned(),
-                0,
-                "kubernetes-ca-fewer",
-            ),
-        ]),
+        (
+            "ca/etcd",
+            [
+                (format!("4 {install}"), 3, "etcd-ca-more"),
+                ("4 install".to_owned(), 0, "etcd-leaf"),
+                (format!("4 {install}"), 3, "etcd-ca-fewer"),
+            ],
+        ),
+        (
+            "ca/etcd-peer",
+            [
+                ("3 install".to_owned(), 3, "etcd-ca-more"),
+                ("3 install".to_owned(), 0, "etcd-leaf"),
+                ("3 install".to_owned(), 3, "etcd-ca-fewer"),
+            ],
+        ),
+        (
+            "service-account",
+            [
+                (format!("1 {install}"), 0, "service-account-more"),
+                (format!("1 {install}"), 0, "service-account-switched"),
+                (format!("1 {install}"), 0, "service-account-fewer"),
+            ],
+        ),
+        (
+            "ca/front-proxy",
+            [
+                ("1 install".to_owned(), 0, "kubernetes-ca-more"),
+                ("1 install, 3 reconfigure:certificates".to_owned(), 0, "kubernetes-ca-switched"),
+                ("1 install".to_owned(), 0, "kubernetes-ca-fewer"),
+            ],
+        ),
+        (
+            "ca/kubernetes",
+            [
+                (
+                    format!(
+                        "2 install, 1 reconfigure:upload-config, 3 reconfigure:control-plane, 3 reconfigure:certificates, {kubelets}"
+                    ),
+                    0,
+                    "kubernetes-ca-more",
+                ),
+                (format!("2 install, 3 reconfigure:certificates, {kubelets}"), 0, "kubernetes-ca-switched"),
+                (
+                    format!(
+                        "1 manual, 2 install, 3 reconfigure:certificates, 3 reconfigure:control-plane, {kubelets}"
+                    ),
+                    0,
+                    "kubernetes-ca-fewer",
+                ),
+            ],
+        ),
     ] {
         for (n, (wanted, restarting, rule)) in expected.into_iter().enumerate() {
             let (steps, json) = stage(root);

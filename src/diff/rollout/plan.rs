@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use super::{Action, Gate, Rollout, Serving, Step};
 use crate::diff::change::{Change, Class, Presence, What};
-use crate::diff::effect::table::{KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, REJOIN, Scope, rules};
+use crate::diff::effect::table::{
+    KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, KUBERNETES_CA_SWITCHED, REJOIN, Scope, rules,
+};
 use crate::snapshot::Head;
 
 /// A host as the plan sees it.
@@ -105,7 +107,7 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
     planner.joining("worker", &["etcd", "load-balancer", "control-plane"]);
     planner.workers();
     planner.cluster_wide();
-    planner.kubelets_trust_both();
+    planner.kubelets_follow();
     planner.rejoining();
     planner.leaving();
     planner.guard();
@@ -123,7 +125,7 @@ impl Planner<'_> {
                 }
                 let Some(rule) = rules().find(|r| r.name == effect.rule) else { continue };
                 if change.file == KUBERNETES_CA
-                    && matches!(rule.name, KUBERNETES_CA_MORE | KUBERNETES_CA_FEWER)
+                    && [KUBERNETES_CA_MORE, KUBERNETES_CA_SWITCHED, KUBERNETES_CA_FEWER].contains(&rule.name)
                 {
                     self.kubelets = Some(rule.name);
                 }

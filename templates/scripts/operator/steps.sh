@@ -68,7 +68,7 @@ check_steps() {
         case ${ACTION[n]} in
             install | up | uninstall | drain | uncordon | delete-node | member-remove | reconfigure:upload-config | \
                 reconfigure:control-plane | reconfigure:certificates | reconfigure:kubelet-config | reconfigure:kubelet-flags | \
-                reconfigure:kube-proxy | reconfigure:coredns | reconfigure:upgrade)
+                reconfigure:kubelet-credentials | reconfigure:cluster-info | reconfigure:kube-proxy | reconfigure:coredns | reconfigure:upgrade)
                 [[ ${#STEP_HOSTS[@]} -gt 0 ]] || finish 64 "step $n: ${ACTION[n]} needs hosts" ;;
             label | manual) ;;
             *) finish 64 "step $n: this script knows no action '${ACTION[n]}'" ;;

@@ -74,6 +74,8 @@ pub const REJOIN: &str = "rejoin";
 pub const KUBERNETES_CA_MORE: &str = "kubernetes-ca-more";
 /// A rotation's last stage.
 pub const KUBERNETES_CA_FEWER: &str = "kubernetes-ca-fewer";
+/// Another of several trusted Kubernetes CAs signs.
+pub const KUBERNETES_CA_SWITCHED: &str = "kubernetes-ca-switched";
 
 /// The groups of rules, in the order in which they are tried.
 const GROUPS: &[&[Rule]] =

@@ -1,6 +1,6 @@
 //! Trust of the Kubernetes cluster: CAs, what they sign, kubeconfigs. Rules of the table of effects.
 
-use super::{KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, Rule, Scope, rule};
+use super::{KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, KUBERNETES_CA_SWITCHED, Rule, Scope, rule};
 use crate::diff::change::Class;
 
 const KUBERNETES_CAS: &[&str] = &["/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/front-proxy-ca.crt"];
@@ -33,7 +33,7 @@ pub(super) const RULES: &[Rule] = &[
         "kubeadm, cmd/kubeadm/app/phases/copycerts: DownloadCerts writes these",
     ),
     rule(
-        "kubernetes-ca-switched",
+        KUBERNETES_CA_SWITCHED,
         &["/etc/kubernetes/pki/ca.*", "/etc/kubernetes/pki/front-proxy-ca.*"],
         &["order", "secret switched"],
         Class::Reissue,

@@ -4,34 +4,52 @@ use std::sync::Arc;
 
 use super::{Action, Gate, KUBERNETES_CA_FEWER, KUBERNETES_CA_MORE, Planner, batches};
 
+const KUBELET_CREDENTIALS: Action = Action::Reconfigure("kubelet-credentials");
+
 impl Planner<'_> {
-    /// What no bundle brings where kubelets have their credentials from the cluster: whom they trust.
-    pub(super) fn kubelets_trust_both(&mut self) {
-        if self.kubelets == Some(KUBERNETES_CA_MORE) {
-            let note = "kubelet.conf of every node and cluster-info of the cluster must trust both CAs before the next stage: docs/rotation.md, \"Kubelets\"";
-            self.by_hand_on_nodes(note);
+    /// What no bundle brings where kubelets have their credentials from the cluster: whom they trust, and a certificate of
+    /// the CA that signs now.
+    pub(super) fn kubelets_follow(&mut self) {
+        let Some(rule) = self.kubelets else { return };
+        let note = match rule {
+            KUBERNETES_CA_MORE => "the kubelet restarts and trusts both CAs; pods stay",
+            KUBERNETES_CA_FEWER => "the kubelet restarts and trusts the new CA only; pods stay",
+            _ => "the kubelet restarts and gets a certificate of the new CA; pods stay",
+        };
+        let own = |h: &Arc<str>| !self.credentials_issued(h);
+        let servers: Vec<_> = self.staying_servers().into_iter().filter(own).collect();
+        let nodes: Vec<_> = self.plain_nodes().into_iter().filter(own).collect();
+        let joined = !servers.is_empty() || !nodes.is_empty();
+        for host in servers {
+            let after = [Gate::Apiserver, Gate::Api, Gate::Node];
+            self.step(KUBELET_CREDENTIALS, vec![host], &[Gate::Etcd, Gate::Api], &after, note.to_owned());
+        }
+        for batch in batches(&nodes) {
+            self.step(KUBELET_CREDENTIALS, batch, &[Gate::Api], &[Gate::Node], note.to_owned());
+        }
+        if joined {
+            self.once("cluster-info", "nodes that join from now on trust the same CAs");
         }
     }
 
     /// Before the former CA goes.
     pub(super) fn kubelets_have_left(&mut self) {
-        if self.kubelets == Some(KUBERNETES_CA_FEWER) {
-            let note = "every kubelet must have a certificate of the new CA, and every workload trust it, before the former one goes: docs/rotation.md, \"Kubelets\"";
-            self.by_hand_on_nodes(note);
+        if self.kubelets != Some(KUBERNETES_CA_FEWER) {
+            return;
         }
-    }
-
-    fn by_hand_on_nodes(&mut self, note: &str) {
-        let issued = |h: &Arc<str>| {
-            let head = self.hosts.get(h).and_then(|h| h.new.as_ref());
-            head.is_some_and(|head| head.all.contains_key("kubeletCredentials"))
-        };
+        let note = "every kubelet must have a certificate of the new CA, and every workload trust it, before the former one goes: docs/rotation.md, \"Kubelets\"";
         let mut nodes = self.staying_servers();
         nodes.extend(self.plain_nodes());
-        nodes.retain(|h| !issued(h));
+        nodes.retain(|h| !self.credentials_issued(h));
         if !nodes.is_empty() {
             self.step(Action::Manual, nodes, &[Gate::Api], &[Gate::Api], note.to_owned());
         }
+    }
+
+    /// Whether a node's kubelet has its credentials from khagen.
+    fn credentials_issued(&self, host: &str) -> bool {
+        let head = self.hosts.get(host).and_then(|h| h.new.as_ref());
+        head.is_some_and(|head| head.all.contains_key("kubeletCredentials"))
     }
 
     /// A procedure that single hosts ask for, one host at a time.
