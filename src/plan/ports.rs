@@ -43,7 +43,7 @@ pub fn of_role(cluster: &Cluster, role: Role) -> Vec<Listener> {
                 e.client_port,
                 "etcd for its clients",
                 Some("etcd.clientPort"),
-                Some(("etcd clients", "control planes, the operator")),
+                Some(("etcd clients", "control planes, etcd members, the operator")),
             ),
             listener(
                 e.peer_port,
@@ -73,7 +73,12 @@ pub fn of_role(cluster: &Cluster, role: Role) -> Vec<Listener> {
         Role::Worker => Vec::new(),
     };
     if matches!(role, Role::ControlPlane | Role::Worker) {
-        all.push(listener(10250, "the kubelet", None, Some(("kubelet", "control planes"))));
+        all.push(listener(
+            10250,
+            "the kubelet",
+            None,
+            Some(("kubelet", "control planes, pods that read metrics")),
+        ));
         all.push(own(10248, "the kubelet's health check"));
         if cluster.kubernetes.kube_proxy_mode != KubeProxyMode::None {
             all.push(own(10249, "kube-proxy's metrics"));
@@ -163,10 +168,12 @@ pub fn node_port_range(cluster: &Cluster) -> Option<&str> {
     args.iter().find(|(name, _)| name == "service-node-port-range").map(|(_, range)| range.as_str())
 }
 
+/// The Service `kubernetes` leads from every node, and from pods with addresses of their own, to the API servers
+/// themselves, past all balancers (kube-apiserver, pkg/controlplane/reconcilers: its endpoints are theirs).
 fn api_clients(cluster: &Cluster) -> &'static str {
     match cluster.load_balancer.mode {
-        LoadBalancerMode::Keepalived => "balancers",
-        LoadBalancerMode::External => "the external balancer",
-        LoadBalancerMode::None => "everybody who uses the API",
+        LoadBalancerMode::Keepalived => "balancers, all nodes, pods",
+        LoadBalancerMode::External => "the external balancer, all nodes, pods",
+        LoadBalancerMode::None => "everybody who uses the API, all nodes, pods",
     }
 }

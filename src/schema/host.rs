@@ -134,7 +134,7 @@ pub static HOST: &[Key] = &[
     key(
         "arch",
         Kind::Leaf(Format::Choice { options: &["amd64", "arm64"], coming: &[] }),
-        "Its architecture, as a note to the reader: nothing that is built depends on it.",
+        "Its architecture. What `artifacts` gives the host must be for it; without artifacts it is a note to the reader.",
     )
     .example("amd64"),
     key("interface", Kind::Leaf(Format::Interface), "The interface that has its address.").example("ens33"),

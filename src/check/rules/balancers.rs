@@ -114,8 +114,13 @@ fn keepalived(scope: &Scope<'_>, vips: &[(String, &Vip)], report: &mut Report) {
         let finding =
             Diagnostic::error(Code::VipMissing, "`loadBalancer.mode` is keepalived and there is no VIP")
                 .reason("keepalived moves an address between the balancers, and it needs one")
-                .help("set `loadBalancer.vip`, such as 192.0.2.10/24, or `loadBalancer.mode: none`");
-        report.push(scope.at(finding, "loadBalancer.mode", ""));
+                .help(match scope.with_role(Role::ControlPlane).len() {
+                    1 => "set `loadBalancer.vip`, such as 192.0.2.10/24, or `loadBalancer.mode: none`",
+                    _ => "set `loadBalancer.vip`, such as 192.0.2.10/24, or `loadBalancer.mode: external` if a balancer of yours leads to the API",
+                });
+        // Where nothing is said of balancers, the cluster itself is the place.
+        let finding = scope.at(finding, "loadBalancer.mode", "");
+        report.push(if finding.primary.is_none() { scope.at(finding, "cluster", "") } else { finding });
     }
     if !scope.roles_sound() {
         return;

@@ -126,7 +126,7 @@ fn routers(scopes: &[Scope<'_>], report: &mut Report) {
                 let message =
                     format!("two clusters use virtualRouterId {id} on {net}{}", both(&scopes[*first], scope));
                 let finding = Diagnostic::error(Code::VridInTwoClusters, message)
-                    .reason("routers of one id on one network share a virtual MAC address and hear each other's adverts")
+                    .reason("VRRP tells the routers of a network apart by this id alone; an advert that is sent to all of them, or a virtual MAC address, reaches the other cluster's")
                     .help("give each VIP on the network a `virtualRouterId` of its own, 1 to 255");
                 let here = balancers::router_place(scope, &place);
                 let there = balancers::router_place(&scopes[*first], before);

@@ -6,6 +6,7 @@ use super::{Scope, path};
 use crate::check::suggest::nearest;
 use crate::diag::{Code, Diagnostic, Report};
 use crate::model::component_fields::{ComponentField, FieldKind, KUBE_PROXY, KUBELET};
+use crate::model::releases::KUBERNETES;
 use crate::source::Span;
 use crate::value::Value;
 
@@ -52,10 +53,12 @@ impl Table {
     }
 
     fn judge(&self, scope: &Scope<'_>, name: &str, value: &Value) -> Option<Diagnostic> {
-        let version = scope.cluster.kubernetes.version;
+        // Of a minor older than all that are known it is only known that it is too old, which is said already.
+        let oldest = KUBERNETES.first().map_or(0, |known| known.minor);
+        let minor = scope.cluster.kubernetes.version.minor.max(oldest);
         let kind = self.kind;
         let Some(field) = self.fields.iter().find(|f| f.name == name) else {
-            let known = self.fields.iter().filter(|f| f.since <= version.minor).map(|f| f.name);
+            let known = self.fields.iter().filter(|f| f.since <= minor).map(|f| f.name);
             let help = match nearest(name, known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
@@ -68,8 +71,8 @@ impl Table {
                     .help(help),
             );
         };
-        if field.since > version.minor {
-            let message = format!("{kind} of Kubernetes 1.{} has no field `{name}`", version.minor);
+        if field.since > minor {
+            let message = format!("{kind} of Kubernetes 1.{} has no field `{name}`", minor);
             return Some(
                 Diagnostic::error(Code::ComponentField, message)
                     .reason(format!("it came with 1.{}; an older kubeadm would drop it", field.since))

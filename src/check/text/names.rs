@@ -44,7 +44,14 @@ pub fn label(text: &str) -> Read<String> {
         64.. if text.is_ascii() => format!("the name has {} characters, 63 are allowed", text.len()),
         _ => format!("`{text}` is not a DNS-1123 label"),
     };
-    Err(Fault::new(Code::NotALabel, message, LABEL_RULE, suggestion(text, false)))
+    let mut help = suggestion(text, false);
+    if let Some((first, _)) = text.split_once('.')
+        && is_label(first)
+        && is_dns_name(text)
+    {
+        help.push_str(&format!("; if it is a host, `{first}` alone, with the rest in `domain`"));
+    }
+    Err(Fault::new(Code::NotALabel, message, LABEL_RULE, help))
 }
 
 fn is_dns_name(text: &str) -> bool {

@@ -74,8 +74,7 @@ pub fn host_or_address(text: &str) -> Read<String> {
 }
 
 /// Splits and reads a CIDR; host bits stay. Not by ipnet's own reader, which takes leading zeros.
-fn cidr(text: &str) -> Read<IpNet> {
-    const EXAMPLE: &str = "write a network such as 10.0.0.0/16 or 2001:db8::/64";
+fn cidr(text: &str, example: &str) -> Read<IpNet> {
     let reason = "a network is an address and the length of its prefix";
     let fault = |message: String, help: String| Err(Fault::new(Code::NotANetwork, message, reason, help));
     let Some((left, length)) = text.split_once('/') else {
@@ -84,14 +83,14 @@ fn cidr(text: &str) -> Read<IpNet> {
                 format!("`{text}` has no prefix length"),
                 format!("write {ip}/{} or another length", if ip.is_ipv4() { 24 } else { 64 }),
             ),
-            Err(_) => fault(format!("`{text}` is not a network in CIDR form"), EXAMPLE.to_owned()),
+            Err(_) => fault(format!("`{text}` is not a network in CIDR form"), example.to_owned()),
         };
     };
     if let Some(meant) = without_zeros(left) {
         return Err(leading_zeros(text, &format!("{meant}/{length}")));
     }
     let Ok(ip) = left.parse::<IpAddr>() else {
-        return fault(format!("`{text}` is not a network in CIDR form"), EXAMPLE.to_owned());
+        return fault(format!("`{text}` is not a network in CIDR form"), example.to_owned());
     };
     address(left)?;
     let plain = length.bytes().all(|c| c.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
@@ -106,12 +105,12 @@ fn cidr(text: &str) -> Read<IpNet> {
 
 /// An address and the prefix length of its network.
 pub fn address_in_network(text: &str) -> Read<IpNet> {
-    cidr(text)
+    cidr(text, "write an address and its prefix length, such as 192.0.2.70/24 or 2001:db8::70/64")
 }
 
 /// A network without host bits.
 pub fn network(text: &str) -> Read<IpNet> {
-    let net = cidr(text)?;
+    let net = cidr(text, "write a network such as 10.0.0.0/16 or 2001:db8::/64")?;
     if net.addr() == net.network() {
         return Ok(net);
     }

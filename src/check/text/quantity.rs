@@ -19,10 +19,7 @@ pub fn version(text: &str) -> Read<Version> {
         _ if bare.contains(['-', '+']) => {
             (format!("`{text}` is not a release"), "write a released version as major.minor.patch".to_owned())
         }
-        _ => (
-            format!("`{text}` is not a version"),
-            "write major.minor.patch, such as 1.36.5, in quotes if need be".to_owned(),
-        ),
+        _ => (format!("`{text}` is not a version"), "write major.minor.patch, such as 1.36.5".to_owned()),
     };
     let reason = "a build a month later must give the same, so nothing is looked up, neither `latest` nor a newest patch level";
     Err(Fault::new(Code::BadVersion, message, reason, help))

@@ -34,6 +34,7 @@ fn host_names_are_dns_1123_labels() {
     refuses(names::label, Code::NotALabel, &["", "-a", "a-", "A", "a_b", "a.b", "ä", "a b", &longer, "a\n"]);
     assert_eq!(help(names::label("K8S_Master1")), "write `k8s-master1`");
     assert_eq!(help(names::label("ä")), "");
+    assert!(help(names::label("n1.example.net")).ends_with("`n1` alone, with the rest in `domain`"));
 }
 
 #[test]

@@ -16,6 +16,14 @@ fn minors_are_known_and_patches_never_matter() {
     assert_eq!(after(version("1.37.0")), [""; 0]);
     assert_eq!(after(version("1.38.0")), ["KH0500 kubernetes.version"]);
     assert_eq!(after(version("1.27.16")), ["KH0500 kubernetes.version"]);
+    // Of a minor that is older than all that are known no field is said to be missing.
+    assert_eq!(
+        after(|c| {
+            version("1.27.16")(c);
+            c.kubernetes.kubelet_config = Value::map().with("maxPods", Value::Number("110".to_owned()));
+        }),
+        ["KH0500 kubernetes.version"]
+    );
     assert_eq!(after(version("1.34.9")), ["KH0501? kubernetes.version"]);
     let mut c = cluster();
     version("1.34.9")(&mut c);
