@@ -132,6 +132,8 @@ case "\$*" in
     *'rollout status'*) [[ ! -f $BOX/rollout-fails ]] ;;
     *daemonset/kube-proxy*jsonpath*) echo "registry.k8s.io/kube-proxy:\$(cat $BOX/version)" ;;
     *deployment/coredns*jsonpath*) cat "$BOX/coredns" ;;
+    *'kube-public get configmap cluster-info -o yaml') cat "$BOX/cluster-info" ;;
+    'replace -f '* | *' replace -f '*) cp "\${@: -1}" "$BOX/cluster-info" ;;
     *' get '*' -o yaml') cat "$BOX/live.yaml" ;;
 esac
 STUB
@@ -349,10 +351,106 @@ cp -a "$BOX/new" "$BOX/patched"
 sed -i 's|^"files": \[|&\n{"path": "/etc/kubernetes/patches/kubeletconfiguration+merge.yaml", "policy": "input"},|' "$BOX/patched/MANIFEST.json"
 sed -i 's/"manifest": .*/"manifest": "'"$(sha256sum "$BOX/patched/MANIFEST.json" | cut -c 1-64)"'"/' /var/lib/khagen/receipt.json
 code 2 "$BOX/patched/reconfigure.sh" kubelet-config --dry-run; says '^\+maxPods: 50'
+rm -r /etc/kubernetes/patches
+takes() { sed -i 's/"manifest": .*/"manifest": "'"$(sha256sum "$BOX/$1/MANIFEST.json" | cut -c 1-64)"'"/' /var/lib/khagen/receipt.json; }
+takes new
+
+step "kubelet-credentials"
+PEM=/var/lib/kubelet/pki/kubelet-client-current.pem
+CA=/etc/kubernetes/pki/ca.crt
+cp -a $CA "$BOX/kept-ca.crt"; cp -a /etc/kubernetes/kubelet.conf "$BOX/kept-kubelet.conf"
+signs_node() { # CERTIFICATE KEY: a certificate of that CA, as the cluster would sign it, in BOX/signed.pem
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=system:nodes/CN=system:node:k8smaster1.isociel.com -keyout "$BOX/signed.key" \
+        -out "$BOX/signed.csr" 2>/dev/null
+    openssl x509 -req -in "$BOX/signed.csr" -CA "$1" -CAkey "$2" -CAcreateserial -CAserial "$BOX/serial" -days 2 -out "$BOX/signed.crt" 2>/dev/null
+    cat "$BOX/signed.crt" "$BOX/signed.key" >"$BOX/signed.pem"
+}
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=kubernetes -days 2 -keyout "$BOX/next-ca.key" -out "$BOX/next-ca.crt" 2>/dev/null
+trusted() { sed -n 's/^ *certificate-authority-data: //p' /etc/kubernetes/kubelet.conf | base64 -d | cmp -s - $CA; }
+# as the kubelet has it after its first day: a link to a file by date, which kubelet.conf names
+mkdir -p "${PEM%/*}"
+signs_node $CA /etc/kubernetes/pki/ca.key
+cp "$BOX/signed.pem" "${PEM%/*}/kubelet-client-2026-01-01.pem"
+ln -s "${PEM%/*}/kubelet-client-2026-01-01.pem" $PEM
+sed -i -e "s|client-certificate-data: .*|client-certificate: $PEM|" -e "s|client-key-data: .*|client-key: $PEM|" /etc/kubernetes/kubelet.conf
+: >"$BOX/calls"
+code 0 "$BOX/new/reconfigure.sh" kubelet-credentials; says 'nothing to do'
+! grep -e restart "$BOX/calls" || die "restarted for nothing"
+# a second CA, which does not sign yet
+cat "$BOX/next-ca.crt" >>$CA
+cp -a /etc/kubernetes/kubelet.conf "$BOX/kubelet.conf.old"
+stamps >"$BOX/before"
+code 2 "$BOX/new/reconfigure.sh" kubelet-credentials --dry-run
+says 'replace /etc/kubernetes/kubelet.conf'; says 'restart kubelet.service'
+! grep -e kubelet-client "$BOX/out" || die "its certificate is the present CA's"
+stamps >"$BOX/after"; same "$BOX/before" "$BOX/after"
+kill "$(<"$BOX/nginx.pid")"
+await eval '! pgrep -F "$BOX/nginx.pid" >/dev/null 2>&1'
+code 1 "$BOX/new/reconfigure.sh" kubelet-credentials --wait 1; says 'kubelet does not come up'; says 'as they were before'
+cmp "$BOX/kubelet.conf.old" /etc/kubernetes/kubelet.conf || die "not put back"
+nginx -c "$BOX/nginx.conf" -e "$BOX/nginx.log"
+: >"$BOX/calls"
+code 0 "$BOX/new/reconfigure.sh" kubelet-credentials --wait 5
+trusted || die "it does not trust both"
+[[ $(stat -c '%a %U' /etc/kubernetes/kubelet.conf) == '600 root' ]] || die "mode of kubelet.conf"
+grep -x -e 'restart kubelet.service' "$BOX/calls" >/dev/null || die "not restarted"
+cmp "$BOX/kubelet.conf.old" /var/lib/khagen/reconfigure/kubelet-credentials/files/etc/kubernetes/kubelet.conf
+code 0 "$BOX/new/reconfigure.sh" kubelet-credentials; says 'nothing to do'
+# from now on the second one signs
+cat "$BOX/next-ca.crt" "$BOX/kept-ca.crt" >$CA
+cp -a /etc/kubernetes/kubelet.conf "$BOX/kubelet.conf.old"
+as_before() {
+    cmp "$BOX/kubelet.conf.old" /etc/kubernetes/kubelet.conf && [[ $(readlink $PEM) == *2026-01-01.pem && ! -e /etc/kubernetes/bootstrap-kubelet.conf && ! -e /var/lib/khagen/pending ]]
+}
+code 2 "$BOX/new/reconfigure.sh" kubelet-credentials --dry-run; says "replace $PEM"
+code 1 "$BOX/new/reconfigure.sh" kubelet-credentials --wait 1; says 'no certificate came'; says 'as they were before'
+as_before || die "not put back"
+# what a kubelet without kubelet.conf does: it asks with the bootstrap file's credentials, which must not be the link
+cat >"$BOX/bootstraps" <<'END'
+from=/etc/kubernetes/bootstrap-kubelet.conf pki=/var/lib/kubelet/pki
+if [[ -e /etc/kubernetes/kubelet.conf || -e $pki/kubelet-client-current.pem ]]; then exit; fi
+[[ $(sed -n 's/^ *client-certificate: //p' $from) == "$pki/kubelet-client-2026-01-01.pem" && $(sed -n 's/^ *client-key: //p' $from) == "$pki/kubelet-client-2026-01-01.pem" ]] || exit
+sed "s|$pki/kubelet-client-2026-01-01.pem|$pki/kubelet-client-current.pem|" $from >/etc/kubernetes/kubelet.conf
+cp "$1" $pki/kubelet-client-2026-02-02.pem
+ln -s $pki/kubelet-client-2026-02-02.pem $pki/kubelet-client-current.pem
+END
+cp /usr/local/sbin/systemctl "$BOX/systemctl"
+sed -i "2i if [[ \"\$*\" == 'start kubelet.service' ]]; then bash $BOX/bootstraps $BOX/signed.pem; fi" /usr/local/sbin/systemctl
+code 1 "$BOX/new/reconfigure.sh" kubelet-credentials --wait 5; says 'the former CA signed it'; says 'as they were before'
+as_before || die "not put back"
+signs_node "$BOX/next-ca.crt" "$BOX/next-ca.key"
+code 0 "$BOX/new/reconfigure.sh" kubelet-credentials --wait 5
+trusted || die "it does not trust both"
+openssl verify -partial_chain -CAfile "$BOX/next-ca.crt" $PEM >/dev/null || die "another CA's certificate"
+[[ ! -e /etc/kubernetes/bootstrap-kubelet.conf ]] || die "the bootstrap file is left"
+code 0 "$BOX/new/reconfigure.sh" kubelet-credentials; says 'nothing to do'
+# none of kubeadm's making
+sed -i 's|^\( *\)server: |\1certificate-authority-data: AAAA\n&|' /etc/kubernetes/kubelet.conf
+code 6 "$BOX/new/reconfigure.sh" kubelet-credentials; says 'not as kubeadm makes it'
+
+step "cluster-info"
+printf 'apiVersion: v1\ndata:\n  kubeconfig: |\n    clusters:\n    - cluster:\n        certificate-authority-data: %s\n        server: https://k8sapi.isociel.com:6443\nkind: ConfigMap\n' \
+    "$(base64 -w 0 "$BOX/kept-ca.crt")" >"$BOX/cluster-info"
+code 2 "$BOX/new/reconfigure.sh" cluster-info --dry-run; says 'kube-public/cluster-info'
+cp "$BOX/cluster-info" "$BOX/cluster-info.old"
+code 0 "$BOX/new/reconfigure.sh" cluster-info
+sed -n 's/^ *certificate-authority-data: //p' "$BOX/cluster-info" | base64 -d | cmp - $CA || die "it does not tell of both"
+diff <(grep -v certificate-authority "$BOX/cluster-info.old") <(grep -v certificate-authority "$BOX/cluster-info") || die "more was changed"
+cmp "$BOX/cluster-info.old" /var/lib/khagen/reconfigure/cluster-info/objects.yaml
+code 0 "$BOX/new/reconfigure.sh" cluster-info; says 'nothing to do'
+rm "$BOX/cluster-info"
+code 6 "$BOX/new/reconfigure.sh" cluster-info; says 'has no configmap cluster-info'
+
+cp "$BOX/systemctl" /usr/local/sbin/systemctl
+cp -a "$BOX/kept-ca.crt" $CA; cp -a "$BOX/kept-kubelet.conf" /etc/kubernetes/kubelet.conf
+rm -r "${PEM%/*}"
+mkdir -p /etc/kubernetes/patches
+echo 'maxPods: 50' >/etc/kubernetes/patches/kubeletconfiguration+merge.yaml
+takes patched
+
 step "upgrade"
 HAS=$(sed -n 's/^kubernetesVersion: //p' /etc/kubernetes/kubeadm-cluster.yaml)
 NEXT=${HAS%.*}.99
-PEM=/var/lib/kubelet/pki/kubelet-client-current.pem
 CONFIG=$BOX/www/api/v1/namespaces/kube-system/configmaps/kubeadm-config
 uploaded() { sed -i "s/\\\\nkubernetesVersion: v[0-9.]*/\\\\nkubernetesVersion: $1/" "$CONFIG"; }
 node_is() { # KUBELET READY
@@ -364,7 +462,6 @@ bundle_of() { # NAME SED-EXPRESSION
     cp -a "$BOX/patched" "$BOX/$1"
     sed -i -e "s/^\"kubernetesVersion\": .*/\"kubernetesVersion\": \"$NEXT\",/" -e "$2" "$BOX/$1/MANIFEST.json"
 }
-takes() { sed -i 's/"manifest": .*/"manifest": "'"$(sha256sum "$BOX/$1/MANIFEST.json" | cut -c 1-64)"'"/' /var/lib/khagen/receipt.json; }
 images() { sed -n 's/^ *image: .*:\(v[0-9.]*\)$/\1/p' $MANIFESTS/*.yaml | sort -u; }
 # What kubeadm upgrade does on a node, without an API that it could write to: the flags are judged and kubelet's files
 # written by the real one.
