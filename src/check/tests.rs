@@ -220,6 +220,13 @@ fn what_goes_to_other_programs_is_the_same_in_both_formats() {
 }
 
 #[test]
+fn a_table_where_toml_wants_two_brackets_is_told() {
+    let slip = check_files(&[("cluster.toml", "[hosts]\nname = 'a'\n")]);
+    let help = slip.report.iter().find(|f| f.code == crate::diag::Code::WrongType).unwrap().help.clone();
+    assert!(help.is_some_and(|help| help.ends_with("two brackets: `[[hosts]]`")), "{}", slip.lines());
+}
+
+#[test]
 fn defaults_are_those_of_the_description() {
     let checked = check_text("");
     let cluster = checked.cluster();

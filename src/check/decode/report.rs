@@ -49,11 +49,16 @@ impl Decoder<'_> {
             }
             (Value::Scalar { .. }, "a list") => Some("write it in brackets: [...]"),
             (Value::Scalar { .. }, "a map") => Some("write keys and values"),
+            (Value::Scalar { .. } | Value::Bool(_), "a number") => Some("write a number, in digits"),
             _ => None,
         };
-        let finding = match help {
-            Some(help) => finding.help(help),
-            None => finding,
+        let finding = match (help, &node.value, expected) {
+            (Some(help), ..) => finding.help(help),
+            (None, Value::Map(_), "a list") => finding.help(format!(
+                "begin each entry with `-`, or in TOML with two brackets: `[[{}]]`",
+                self.path
+            )),
+            _ => finding,
         };
         self.refuse(finding);
     }
