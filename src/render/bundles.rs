@@ -14,7 +14,7 @@ use super::trust::Trust;
 use super::{artifacts, balancer, credentials, etcd, kubeadm, node, overview, retired, scripts, units};
 use crate::content::{Content, ObjectId};
 use crate::ledger::{EtcdMembership, Ledger};
-use crate::model::{Cluster, ClusterState, Host, HostState, Role};
+use crate::model::{Cluster, ClusterState, Host, HostState, Role, Taint};
 use crate::pack::bundle::{Bundle, BundleFile, Fingerprints, OPERATOR, OnHost, symbolic_text};
 use crate::pki::store::Store;
 use crate::plan::{CertRequest, FileEntry, FileLayer, certs, shared};
@@ -391,12 +391,13 @@ fn timestamp(t: OffsetDateTime) -> String {
 }
 
 /// The operator's table of hosts (or of those that leave), in order of bringing up: FQDN, ssh address, user, port, roles, kubeadm command, node
-/// name, labels. Tabs between, `-` for nothing.
+/// name, labels, taints. Tabs between, `-` for nothing; taints that the inventory leaves to kubeadm are nothing, and `none` is its
+/// word that there shall be none.
 fn hosts_tsv(cluster: &Cluster, ledger: &Ledger, hosts: &[Host]) -> String {
     let mut hosts: Vec<&Host> = hosts.iter().collect();
     hosts.sort_by(|a, b| a.roles.first().cmp(&b.roles.first()).then_with(|| a.fqdn.cmp(&b.fqdn)));
     let mut out =
-        String::from("# fqdn\tssh address\tssh user\tssh port\troles\tkubeadm\tnode name\tlabels\n");
+        String::from("# fqdn\tssh address\tssh user\tssh port\troles\tkubeadm\tnode name\tlabels\ttaints\n");
     for host in hosts {
         let roles = host.roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(",");
         let command = match kubeadm::bootstrap(cluster, host, ledger) {
@@ -406,6 +407,10 @@ fn hosts_tsv(cluster: &Cluster, ledger: &Ledger, hosts: &[Host]) -> String {
             None => "-",
         };
         let labels = host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
+        let taints = kubeadm::taints(host).filter(|_| host.is_node()).map(|taints| match taints {
+            [] => "none".to_owned(),
+            taints => taints.iter().map(taint).collect::<Vec<_>>().join(","),
+        });
         let row = [
             host.fqdn.as_str(),
             &host.ssh.address,
@@ -415,10 +420,17 @@ fn hosts_tsv(cluster: &Cluster, ledger: &Ledger, hosts: &[Host]) -> String {
             command,
             if host.is_node() { &host.node_name } else { "-" },
             if labels.is_empty() { "-" } else { &labels },
+            taints.as_deref().unwrap_or("-"),
         ]
         .join("\t");
         out.push_str(&row);
         out.push('\n');
     }
     out
+}
+
+/// As `kubectl taint` takes it and its `describe` writes it.
+fn taint(taint: &Taint) -> String {
+    let Taint { key, value, effect } = taint;
+    if value.is_empty() { format!("{key}:{effect}") } else { format!("{key}={value}:{effect}") }
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use crate::content::{Content, Encoding, ObjectId};
 use crate::ledger::Ledger;
 use crate::model::{
-    Cluster, ControlPlaneComponent, Dns, Host, KeyAlgorithm, KubeProxyMode, KubeadmApi, Patch, Role,
+    Cluster, ControlPlaneComponent, Dns, Host, KeyAlgorithm, KubeProxyMode, KubeadmApi, Patch, Role, Taint,
 };
 use crate::pki::{Store, rotation};
 use crate::plan::certs;
@@ -417,7 +417,7 @@ fn node_registration(cluster: &Cluster, host: &Host) -> Value {
     args.extend(host.kubelet_extra_args.iter().filter(|(name, _)| name != "node-ip").cloned());
     doc.set("kubeletExtraArgs", arguments(&args, api));
     if let Some(taints) = taints(host) {
-        doc.set("taints", taints);
+        doc.set("taints", Value::List(taints.iter().map(taint).collect()));
     }
     if !host.ignore_preflight_errors.is_empty() {
         doc.set("ignorePreflightErrors", Value::texts(&host.ignore_preflight_errors));
@@ -427,23 +427,20 @@ fn node_registration(cluster: &Cluster, host: &Host) -> Value {
 
 /// `None` leaves kubeadm's default: the control-plane taint on control planes, none on workers. A control plane that is a
 /// worker as well carries none.
-fn taints(host: &Host) -> Option<Value> {
+pub(super) fn taints(host: &Host) -> Option<&[Taint]> {
     match &host.taints {
-        Some(taints) => Some(Value::List(
-            taints
-                .iter()
-                .map(|t| {
-                    let mut taint = Value::map().with("key", Value::text(&t.key));
-                    if !t.value.is_empty() {
-                        taint.set("value", Value::text(&t.value));
-                    }
-                    taint.with("effect", Value::text(&t.effect))
-                })
-                .collect(),
-        )),
-        None if host.has(Role::ControlPlane) && host.has(Role::Worker) => Some(Value::List(Vec::new())),
+        Some(taints) => Some(taints),
+        None if host.has(Role::ControlPlane) && host.has(Role::Worker) => Some(&[]),
         None => None,
     }
+}
+
+fn taint(taint: &Taint) -> Value {
+    let mut value = Value::map().with("key", Value::text(&taint.key));
+    if !taint.value.is_empty() {
+        value.set("value", Value::text(&taint.value));
+    }
+    value.with("effect", Value::text(&taint.effect))
 }
 
 fn local_endpoint(cluster: &Cluster, host: &Host) -> Value {

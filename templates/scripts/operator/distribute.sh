@@ -85,7 +85,8 @@ send() {
     ssh_words "$2" "$3" "$4"
     script="set -eu; umask 077; mkdir -p $INCOMING; rm -rf $INCOMING/.new.$fqdn; mkdir $INCOMING/.new.$fqdn; tar -xzpf - --no-same-owner -C $INCOMING/.new.$fqdn; rm -rf $INCOMING/$fqdn; mv $INCOMING/.new.$fqdn/$fqdn $INCOMING/$fqdn; rmdir $INCOMING/.new.$fqdn"
     if [[ -n $DRY ]]; then
-        result "${SSH[*]} ${SUDO}sh -c '$script' <$FROM/$fqdn.tar.gz"
+        # One word for ssh: the remote shell is to find the quotes, and sudo the whole of sh's words.
+        result "$(quoted "${SSH[@]}" "${SUDO}sh -c '$script'") <$(quoted "$FROM/$fqdn.tar.gz")"
         send_packages "$fqdn"
         return 0
     fi

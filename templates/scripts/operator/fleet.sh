@@ -1,5 +1,6 @@
 # ---- fleet: what the operator's scripts share: hosts.tsv and ssh ----
-# hosts.tsv: fqdn, ssh address, user, port, roles, kubeadm (init, join, -), node name, labels; one tab between.
+# hosts.tsv: fqdn, ssh address, user, port, roles, kubeadm (init, join, -), node name, labels,
+# taints (none: it is to have none; -: as kubeadm does); one tab between.
 HOSTS=$HERE/hosts.tsv
 LEAVING=''  # "yes": those of retired.tsv, which is of the same kind, belong to it
 DRY=''
@@ -35,6 +36,16 @@ is_chosen() {
 }
 role_of() { [[ ,$1, == *,$2,* ]]; }
 
+# quoted WORD...: prints them as a shell takes them, for pasting.
+quoted() {
+    local word line=''
+    for word in "$@"; do
+        if [[ ! $word =~ ^[A-Za-z0-9@%+=:,./_-]+$ ]]; then word="'${word//"'"/"'\\''"}'"; fi
+        line+=${line:+ }$word
+    done
+    printf '%s' "$line"
+}
+
 # ssh_words ADDRESS USER PORT: sets SSH, the command up to the host, and SUDO, what makes us root there.
 ssh_words() {
     SSH=(ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -p "$3" -- "$2@$1")
@@ -43,11 +54,12 @@ ssh_words() {
 }
 # A remote command of ours holds no character that the remote shell would read as more than itself.
 plain() { [[ $1 =~ ^[A-Za-z0-9@%+=:,./_\ -]+$ ]]; }
-# on_host COMMAND: as root on the host that ssh_words was called for; under --dry-run it is printed instead.
+# on_host COMMAND: as root on the host that ssh_words was called for; under --dry-run it is printed instead, without quotes, which
+# a plain one does not need: ssh joins its words with blanks.
 on_host() {
     plain "$1" || finish 1 "refusing to send '$1' to a remote shell"
     if [[ -n $DRY ]]; then
-        result "${SSH[*]} $SUDO$1"
+        result "$(quoted "${SSH[@]}") $SUDO$1"
         return 0
     fi
     "${SSH[@]}" "$SUDO$1" </dev/null

@@ -133,7 +133,7 @@ one_host() {
     printf '%s' "$code" >"$WORK/code.$2"
 }
 code_of() { if [[ -f $WORK/code.$1 ]]; then printf '%s' "$(<"$WORK/code.$1")"; fi; }
-bastion() { if [[ -n $DRY ]]; then result "$*"; else "$@" </dev/null; fi; }
+bastion() { if [[ -n $DRY ]]; then result "$(quoted "$@")"; else "$@" </dev/null; fi; }
 on_it() {
     local script=${1##*/}
     printf '%s' "${script%% *}" >"$WORK/at.$FQDN"
@@ -165,7 +165,7 @@ remove_member() {
     local line id='' name listed urls ctl
     urls=$(<"$HERE/etcd/endpoints")
     ctl=(etcdctl "--endpoints=${urls//$'\n'/,}" "--cacert=$HERE/etcd/ca.crt" "--cert=$HERE/etcd/operator.crt" "--key=$HERE/etcd/operator.key")
-    if [[ -n $DRY ]]; then result "${ctl[*]} member remove ID-OF-$1"; return 0; fi
+    if [[ -n $DRY ]]; then result "$(quoted "${ctl[@]}" member remove "ID-OF-$1")"; return 0; fi
     listed=$("${ctl[@]}" member list </dev/null) || return 1
     while IFS= read -r line; do
         IFS='|' read -r line _ name _ <<<"${line//, /|}"

@@ -38,10 +38,25 @@ case_faults_tools_of_operator_verifies() {
     LEAST=3 AFTER=same_fleet tools "$OP/verify-cluster.sh"
     LEAST=1 AFTER=same_fleet tools "$OP/verify-cluster.sh" --host k8setcd1
 }
+# Run again, all is in line; then it is as before.
+labelled_anew() {
+    code 0 "$OP/label-workers.sh"
+    grep -F -x -q -e 'label zone=a' "$BOX/nodes/k8sworker1.isociel.com" || die "${FAILED_AT-}: not labelled"
+    grep -F -x -q -e 'taint dedicated=gpu:NoSchedule' "$BOX/nodes/k8sworker1.isociel.com" || die "${FAILED_AT-}: not tainted"
+    ! grep -q old "$BOX/nodes/k8sworker1.isociel.com" || die "${FAILED_AT-}: not removed"
+    labelled_before
+}
+labelled_before() {
+    node_joins k8sworker1.isociel.com first
+    printf 'label old=1\ntaint old:NoExecute\n' >>"$BOX/nodes/k8sworker1.isociel.com"
+    printf 'k8sworker1.isociel.com\tfirst old=1 old:NoExecute\n' >"$BOX/record"
+    same_fleet
+}
 case_faults_tools_of_operator_labels() {
     operator
     set +x
-    LEAST=1 AFTER=same_fleet tools "$OP/label-workers.sh"
+    labelled_before
+    LEAST=1 AFTER=labelled_anew tools "$OP/label-workers.sh"
 }
 # A token never gets in without an end.
 secret_ends() {
