@@ -118,6 +118,48 @@ fn the_index_has_every_page() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// The pages say which scripts have a dry run, and these have one.
+#[test]
+fn scripts_that_take_dry_run() {
+    let scripts = root().join("templates/scripts");
+    let mut with = BTreeSet::new();
+    let mut operators_without = BTreeSet::new();
+    for folder in ["", "host", "etcd", "operator"] {
+        for entry in fs::read_dir(scripts.join(folder)).expect("scripts") {
+            let path = entry.expect("a script").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let script =
+                if path.is_file() { fs::read_to_string(&path).expect("read") } else { String::new() };
+            if !script.contains("# @include prelude.sh") {
+                continue;
+            }
+            match (folder, script.contains("            --dry-run) ")) {
+                ("operator", true) => {}
+                ("operator", false) => drop(operators_without.insert(name)),
+                (_, true) => drop(with.insert(name)),
+                (_, false) => {}
+            }
+        }
+    }
+    assert_eq!(operators_without, BTreeSet::from(["verify-cluster.sh".to_owned()]));
+    let page = fs::read_to_string(root().join("docs/operating.md")).expect("read");
+    let said = page.split("Scripts are on the hosts").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let said: BTreeSet<String> = said
+        .expect("the paragraph")
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| !word.starts_with("--"))
+        .map(str::to_owned)
+        .collect();
+    with.extend(operators_without);
+    assert_eq!(said, with);
+    let operator = fs::read_to_string(root().join("templates/overview/README.operator.md")).expect("read");
+    for page in [page, operator] {
+        assert!(page.contains("and all but `verify-cluster.sh`"), "{page}");
+    }
+}
+
 /// A command in an indented block is one that the program has.
 #[test]
 fn commands_that_are_shown_exist() {

@@ -22,13 +22,13 @@ pub(super) fn steps(cluster: &Cluster, ledger: &Ledger) -> Vec<String> {
     add(
         "etcd",
         cluster.with_role(Role::Etcd).collect(),
-        "`install.sh` on all, then `up.sh`; a member alone waits for the majority.",
+        "`install.sh` on all, then `up.sh --role etcd`; a member alone waits for the majority.",
     );
     if cluster.load_balancer.mode == LoadBalancerMode::Keepalived {
         add(
             "load balancers",
             cluster.with_role(Role::LoadBalancer).collect(),
-            "`install.sh`, `up.sh`; the VIP is then served, before any API server lives.",
+            "`install.sh`, `up.sh --role load-balancer`; the VIP is then served, before any API server lives.",
         );
     }
     let (first, others): (Vec<&Host>, Vec<&Host>) =
@@ -38,23 +38,23 @@ pub(super) fn steps(cluster: &Cluster, ledger: &Ledger) -> Vec<String> {
         "first control plane",
         first,
         if spread {
-            "`install.sh`, `up.sh` runs `kubeadm init`, which puts the CAs, encrypted, into the cluster for two hours."
+            "`install.sh`, `up.sh --role control-plane` runs `kubeadm init`, which puts the CAs, encrypted, into the cluster for two hours."
         } else {
-            "`install.sh`, `up.sh` runs `kubeadm init`."
+            "`install.sh`, `up.sh --role control-plane` runs `kubeadm init`."
         },
     );
     add(
         "other control planes",
         others,
         if spread {
-            "`install.sh`, `up.sh` runs `kubeadm join`, which fetches the CAs; in any order, several at once. After the two hours `open-joins.sh --control-planes` comes first."
+            "`install.sh`, `up.sh --role control-plane` runs `kubeadm join`, which fetches the CAs; in any order, several at once. After the two hours `open-joins.sh --control-planes` comes first."
         } else {
-            "`install.sh`, `up.sh` runs `kubeadm join`; in any order, several at once."
+            "`install.sh`, `up.sh --role control-plane` runs `kubeadm join`; in any order, several at once."
         },
     );
     let workers: Vec<&Host> =
         cluster.with_role(Role::Worker).filter(|h| !h.has(Role::ControlPlane)).collect();
-    add("workers", workers, "`install.sh`, `up.sh`; all at once if you like.");
+    add("workers", workers, "`install.sh`, `up.sh --role worker`; all at once if you like.");
     steps.push("Install a network plugin (CNI); nodes stay NotReady until then.".to_owned());
     steps
 }
@@ -76,6 +76,11 @@ pub(super) fn before(cluster: &Cluster, ledger: &Ledger, host: &Host) -> String 
     }
     if needs.is_empty() {
         needs.push("Nothing must come first.");
+    }
+    // As bring-up.sh does it. A host of Kubernetes' roles alone has one step.
+    let others = [Role::Etcd, Role::LoadBalancer].iter().filter(|role| host.has(**role)).count();
+    if others + usize::from(host.is_node()) > 1 && cluster.hosts.len() > 1 {
+        needs.push("This host has several roles: by hand, each role's step, `up.sh --role ROLE`, is done on all hosts that have it before the next one: `etcd`, `load-balancer`, `control-plane`, `worker`. A plain `up.sh` does all of its own and waits in between for what other hosts have yet to do.");
     }
     needs.join(" ")
 }
