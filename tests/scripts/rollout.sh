@@ -126,7 +126,7 @@ STUB
     stub kubectl <<'STUB'
 case "$*" in
     *jsonpath*) if [[ -f $BOX/not-ready ]]; then echo False; else echo True; fi ;;
-    *) echo "kubectl $*" | sed 's/ --kubeconfig=[^ ]*//' >>$BOX/ran ;;
+    *) echo "kubectl ${*:2}" >>$BOX/ran ;; # without --kubeconfig
 esac
 STUB
     stub etcdctl <<'STUB'
@@ -211,6 +211,24 @@ EVERYTHING=('k8setcd1 install' 'k8setcd1 verify --quiet' 'k8svrrp1 install' 'k8s
     'k8sworker3 uninstall --yes --reset' 'etcdctl remove k8setcd3' 'k8setcd4 install' 'k8setcd4 up --wait 2' 'k8setcd4 verify --quiet'
     "kubectl uncordon k8sworker1.$D" "bastion label --host k8sworker1.$D --host k8sworker2.$D")
 
+# What a dry run prints does the same when it is typed, also from a folder with a blank in its name.
+case_types_what_a_dry_run_prints() {
+    prepare; everything
+    mv "$BOX/bundles" "$BOX/the bundles"
+    OP="$BOX/the bundles/operator"
+    sed -i 's/root\t22/admin\t22/' "$OP/hosts.tsv"
+    stand_in sudo <<'STUB'
+[[ $1 == -n ]] || exit 9
+shift
+exec "$@"
+STUB
+    code 2 rollout --dry-run; untouched; says 'sudo -n /var/lib/khagen/incoming/'
+    sed 's/ID-OF-k8setcd3$/abf/' "$BOX/out" >"$BOX/printed"
+    bash -eu "$BOX/printed"
+    local line typed=()
+    for line in "${EVERYTHING[@]}"; do if [[ $line != *' verify '* ]]; then typed+=("$line"); fi; done
+    ran "${typed[@]}"
+}
 case_walks_every_action_in_order() {
     prepare; everything
     code 2 rollout --dry-run; untouched

@@ -106,7 +106,10 @@ esac
 STUB
     cat >/usr/local/sbin/kubectl <<STUB
 #!/bin/bash
-case "\$*" in *jsonpath*) echo True ;; esac
+case "\$*" in
+    *jsonpath*) echo True ;;
+    *' get nodes -o go-template='*) printf 'node\tk8smaster1.isociel.com first\nnode\tk8sworker1.isociel.com first\n' ;;
+esac
 STUB
     cat >/usr/local/sbin/etcdctl <<STUB
 #!/bin/bash
