@@ -200,7 +200,7 @@ fn a_host_that_leaves_keeps_what_takes_it_down() {
     let leaving = text(&operator["retired.tsv"].bytes);
     assert!(
         leaving.contains(
-            "k8smaster1.isociel.com\t192.168.13.61\troot\t22\tcontrol-plane\t-\tk8smaster1.isociel.com\t-\n"
+            "k8smaster1.isociel.com\t192.168.13.61\troot\t22\tcontrol-plane\t-\tk8smaster1.isociel.com\t-\t-\n"
         ),
         "{leaving}"
     );

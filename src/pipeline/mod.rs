@@ -3,7 +3,6 @@
 //! Three ways: [`build`] does all of it, [`review()`] writes the review tree and needs no key, [`preview()`] writes nothing.
 //! The store is written and synced before the output, so that no bundle ever carries a key that is not kept.
 
-mod dry_run;
 mod packages;
 mod prepared;
 mod preview;
@@ -16,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use prepared::{How, Prepared, guard_against_other_store, prepare};
+use prepared::{How, Prepared, foresee, guard_against_other_store, prepare};
 use rayon::prelude::*;
 
 use crate::content::{Content, ObjectId};
@@ -29,7 +28,7 @@ use crate::output::{Output, OutputError};
 use crate::pack::bundle::Bundle;
 use crate::pack::tarball::{self, PackError, Ready, Secrets, Tarball};
 use crate::pki::due::Due;
-use crate::pki::{Action, Decision, IssueError, Store, StoreError};
+use crate::pki::{Decision, IssueError, Store, StoreError};
 use crate::plan::{certs, founding};
 use crate::render::bundles::{RenderError, Shared};
 use crate::render::overview;
@@ -233,13 +232,9 @@ pub fn build(
     options: Options,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Outcome, BuildError> {
-    let how = if options.dry_run { How::Decide } else { How::Issue };
-    let Prepared { mut store, mut ledger, requests, former, mut outcome } = prepare(cluster, out, env, how)?;
-    if options.dry_run && outcome.decisions.iter().any(|d| d.action == Action::Issue) {
-        // What a bundle will hold is not known before its certificates are issued; which hosts change is.
-        dry_run::plan_only(cluster, &ledger, former.as_ref(), &requests, &mut outcome)?;
-        return Ok(outcome);
-    }
+    let prepared =
+        if options.dry_run { foresee(cluster, out, env)? } else { prepare(cluster, out, env, How::Issue)? };
+    let Prepared { mut store, mut ledger, requests, former, mut outcome } = prepared;
     let rendered_ledger = ledger.clone();
     let shared = Shared::render(cluster, &rendered_ledger, &requests, &store)?;
 
@@ -286,28 +281,28 @@ pub fn build(
         }
         changes.push((change, record.generation));
     }
+    let is_there = |name: &str| {
+        let size = former.as_ref().and_then(|f| f.bundles.get(name)).map(|b| b.size);
+        size.is_some() && std::fs::metadata(out.join(tarball_path(name))).ok().map(|m| m.len()) == size
+    };
     if options.dry_run {
-        for ((name, digest), (change, generation)) in digests.iter().zip(&changes) {
-            let record = former.as_ref().and_then(|f| f.bundles.get(name)).cloned();
+        for ((name, _), (change, generation)) in digests.iter().zip(&changes) {
+            let gone = *change == BundleChange::Unchanged && !is_there(name);
+            let change = if gone { BundleChange::Restored } else { *change };
+            // Of a bundle that is not made yet there is neither size nor digest; what was issued for this run, no build has.
+            let same = |_: &&BundleRecord| change == BundleChange::Unchanged;
+            let record = former.as_ref().and_then(|f| f.bundles.get(name)).filter(same).cloned();
             outcome.bundles.push(BundleOutcome {
                 roles: roles_of(cluster, name),
                 name: name.clone(),
-                change: *change,
-                record: BundleRecord {
-                    generation: *generation,
-                    content_sha256: digest.clone(),
-                    ..record.unwrap_or_default()
-                },
+                change,
+                record: BundleRecord { generation: *generation, ..record.unwrap_or_default() },
             });
         }
         return Ok(outcome);
     }
     drop(shared);
     // What is wrong with a secret, or with who wants to read it, shows before anything is written.
-    let is_there = |name: &str| {
-        let size = former.as_ref().and_then(|f| f.bundles.get(name)).map(|b| b.size);
-        size.is_some() && std::fs::metadata(out.join(tarball_path(name))).ok().map(|m| m.len()) == size
-    };
     let needed: BTreeSet<&ObjectId> = digests
         .iter()
         .zip(&changes)

@@ -19,8 +19,6 @@ use crate::plan::{CertRequest, certs, founding};
 /// How much of the store is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// Decide only; nothing is issued.
-    Decide,
     /// Decide only, and without any key.
     Public,
     /// Decide and issue, in memory.
@@ -46,6 +44,17 @@ impl Prepared {
     pub(super) fn issues(&self) -> bool {
         self.outcome.decisions.iter().any(|d| d.action == Action::Issue)
     }
+}
+
+/// What a build would have, in memory: nothing is written, and keys are needed only where something would be issued.
+pub(super) fn foresee(cluster: &Cluster, out: &Path, env: &Env) -> Result<Prepared, BuildError> {
+    let prepared = prepare(cluster, out, env, How::Public)?;
+    if !prepared.issues() {
+        return Ok(prepared);
+    }
+    // The store is locked while it is open.
+    drop(prepared);
+    prepare(cluster, out, env, How::Issue)
 }
 
 pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Result<Prepared, BuildError> {
@@ -74,7 +83,7 @@ pub(super) fn prepare(cluster: &Cluster, out: &Path, env: &Env, how: How) -> Res
     let rotated = rotation::advance(&requests, &secrets, &mut store, maker)?;
     let mut decisions = match how {
         How::Issue => issue::issue(&requests, &secrets, &mut store, env)?,
-        How::Decide | How::Public => decide::decide(&requests, &secrets, &store)?,
+        How::Public => decide::decide(&requests, &secrets, &store)?,
     };
     rotation::merge(&mut decisions, rotated);
     let mut notes = notes(cluster, &store);

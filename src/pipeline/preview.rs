@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::BuildError;
-use super::prepared::{How, Prepared, prepare};
+use super::prepared::{Prepared, foresee};
 use crate::content::ObjectId;
 use crate::env::Env;
 use crate::model::Cluster;
@@ -30,13 +30,7 @@ pub struct Preview {
 /// # Errors
 /// See [`BuildError`].
 pub fn preview(cluster: &Cluster, out: &Path, env: &Env) -> Result<Preview, BuildError> {
-    let mut prepared = prepare(cluster, out, env, How::Public)?;
-    if prepared.issues() {
-        // The store is locked while it is open.
-        drop(prepared);
-        prepared = prepare(cluster, out, env, How::Issue)?;
-    }
-    let Prepared { store, ledger, requests, mut outcome, .. } = prepared;
+    let Prepared { store, ledger, requests, mut outcome, .. } = foresee(cluster, out, env)?;
     outcome.decisions.retain(|d| d.action == Action::Issue);
     let shared = Shared::render(cluster, &ledger, &requests, &store)?;
     let hosts = cluster.with_retired();
