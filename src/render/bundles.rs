@@ -250,6 +250,7 @@ impl<'a> Shared<'a> {
             let member = ledger.hosts.get(&host.fqdn).and_then(|r| r.etcd);
             let existing = cluster.state == ClusterState::Running || member == Some(EtcdMembership::Added);
             text("etcdState", if existing { "existing" } else { "new" });
+            text("etcdVersion", &cluster.etcd.version.to_string());
         }
         match kubeadm::bootstrap(cluster, host, ledger) {
             Some(kubeadm::Bootstrap::Init) => text("kubeadm", "init"),

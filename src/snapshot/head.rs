@@ -34,6 +34,8 @@ pub struct Known {
     pub state: Option<String>,
     /// `new` or `existing`, of an etcd member.
     pub etcd_state: Option<String>,
+    /// `3.6.14`, of an etcd member.
+    pub etcd_version: Option<String>,
     /// `init` or `join`, of a node.
     pub kubeadm: Option<String>,
     /// `v1.36.5`, of a node.
@@ -101,6 +103,16 @@ impl Head {
     /// Whether the host leaves.
     pub fn is_retired(&self) -> bool {
         self.known.state.as_deref() == Some("retired")
+    }
+
+    /// Whether the bundle brings a program of this name with it.
+    pub fn brings(&self, program: &str) -> bool {
+        let binaries = self.all.get("binaries").and_then(Value::as_array);
+        binaries
+            .into_iter()
+            .flatten()
+            .filter_map(|b| b.get("path")?.as_str())
+            .any(|path| path.rsplit('/').next() == Some(program))
     }
 
     /// Everything that is a decision and does not follow from something else, flattened: `units[etcd.service].enable`.

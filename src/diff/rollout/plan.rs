@@ -99,6 +99,8 @@ pub fn plan(hosts: &[Host], changes: &[Change], options: Options) -> Rollout {
     planner.read(changes);
     planner.refuse(changes);
     planner.refuse_joining_an_upgrade();
+    planner.refuse_kubernetes();
+    planner.refuse_etcd();
     planner.kubelets_have_left();
     planner.etcd();
     planner.joining("control-plane", &["etcd"]);

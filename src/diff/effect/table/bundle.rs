@@ -30,6 +30,14 @@ pub(super) const RULES: &[Rule] = &[
         "up.sh",
     ),
     rule(
+        "etcd-version",
+        &["MANIFEST.json"],
+        &["etcdVersion"],
+        Class::Inert,
+        "what the member is to run; where the bundle brings etcd the program's own change tells the rest, elsewhere the programs are replaced by hand first, as the rollout says",
+        "etcd.io, Upgrade policy",
+    ),
+    rule(
         "node-version",
         &["MANIFEST.json"],
         &["kubernetesVersion"],

@@ -6,6 +6,7 @@ use super::{Action, Gate, Planner, Presence};
 
 impl Planner<'_> {
     pub(super) fn etcd(&mut self) {
+        self.etcd_by_hand();
         let members = self.active("etcd");
         let (added, stay): (Vec<_>, Vec<_>) = members.into_iter().partition(|h| !self.members.contains(h));
         let (restart, quiet): (Vec<_>, Vec<_>) = stay
@@ -36,6 +37,22 @@ impl Planner<'_> {
                 "a new member: a learner first, then with a vote".to_owned(),
             );
             self.members.insert(host);
+        }
+    }
+
+    /// Where bundles do not bring etcd, its programs are replaced before the members get what is written for the new version.
+    fn etcd_by_hand(&mut self) {
+        let Some((from, to)) = self.etcd_change() else { return };
+        let brought = |h: &Arc<str>| {
+            self.hosts.get(h).and_then(|host| host.new.as_ref()).is_some_and(|head| head.brings("etcd"))
+        };
+        let members: Vec<Arc<str>> =
+            self.active("etcd").into_iter().filter(|h| self.stays(h) && !brought(h)).collect();
+        for host in members {
+            let note = format!(
+                "put etcd, etcdctl and etcdutl {to} in place of {from}'s, then: systemctl restart etcd; one member at a time"
+            );
+            self.step(Action::Manual, vec![host], &[Gate::Etcd], &[Gate::Etcd], note);
         }
     }
 

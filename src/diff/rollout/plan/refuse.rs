@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::model::Version;
+
 use super::{Action, Change, Class, Head, Planner, Presence, REJOIN, What, hosts_text};
 
 impl Planner<'_> {
@@ -64,6 +66,64 @@ impl Planner<'_> {
                 "{}: cannot join at {after} while the cluster goes there from {before}; build and roll out the new \
                  version first, then add them",
                 hosts_text(&coming)
+            ));
+        }
+    }
+
+    /// What reconfigure.sh upgrade would refuse on the host, after much else was done: kubeadm takes a cluster up only, by one
+    /// minor at a time (kubernetes.io, Upgrading kubeadm clusters). A cluster that is not up yet is built anew with any.
+    pub(super) fn refuse_kubernetes(&mut self) {
+        let begins = |head: Option<&Head>| head.is_some_and(|h| h.known.kubeadm.as_deref() == Some("init"));
+        if self.hosts.values().any(|h| begins(h.old.as_ref()) && begins(h.new.as_ref())) {
+            return;
+        }
+        let found =
+            self.version_change(&self.staying_servers(), |head| head.known.kubernetes_version.as_deref());
+        let Some((from, to)) = found else { return };
+        self.refuse_skew("Kubernetes", from, to, "kubeadm does not take a cluster down");
+    }
+
+    /// etcd's upgrade policy: patch by patch or one minor at a time; down only by a procedure of its own, which no bundle does.
+    pub(super) fn refuse_etcd(&mut self) {
+        let Some((from, to)) = self.etcd_change() else { return };
+        if from.line() == to.line() {
+            return;
+        }
+        self.refuse_skew(
+            "etcd",
+            from,
+            to,
+            "a minor of etcd goes down only by `etcdctl downgrade`, which no bundle does",
+        );
+    }
+
+    /// Versions of etcd on members that stay.
+    pub(super) fn etcd_change(&self) -> Option<(Version, Version)> {
+        let members: Vec<Arc<str>> = self.active("etcd").into_iter().filter(|h| self.stays(h)).collect();
+        self.version_change(&members, |head| head.known.etcd_version.as_deref())
+    }
+
+    fn version_change(
+        &self,
+        hosts: &[Arc<str>],
+        of: impl Fn(&Head) -> Option<&str>,
+    ) -> Option<(Version, Version)> {
+        let read = |head: Option<&Head>| Version::parse(of(head?)?.trim_start_matches('v'));
+        let both = |h: &Arc<str>| {
+            let host = self.hosts.get(h)?;
+            Some((read(host.old.as_ref())?, read(host.new.as_ref())?))
+        };
+        hosts.iter().filter_map(both).find(|(from, to)| from != to)
+    }
+
+    fn refuse_skew(&mut self, what: &str, from: Version, to: Version, down: &str) {
+        if to < from {
+            self.rollout.refused.push(format!("{what} {from} to {to}: {down}; build with {from} or newer"));
+        } else if to.minor > from.minor + 1 {
+            self.rollout.refused.push(format!(
+                "{what} {from} to {to}: it goes up one minor at a time; build and roll out {}.{} first",
+                from.major,
+                from.minor + 1
             ));
         }
     }
