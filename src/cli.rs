@@ -279,9 +279,12 @@ const IMAGES_HELP: &str = "\
 Needs neither a build nor a network: the versions follow from the inventory.
 
 Examples:
-  khagen images                                      what `kubeadm config images list` says, one a line
-  khagen images | xargs -n1 skopeo inspect --raw     whether a registry has them
-  khagen images --packages                           what to carry into a room without a network";
+  khagen images
+      what `kubeadm config images list` says, one a line
+  khagen images | xargs -I{} skopeo inspect --raw docker://{}
+      whether a registry has them
+  khagen images --packages
+      what to carry into a room without a network";
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -159,15 +159,60 @@ fn flow(node: &Node) -> String {
     }
 }
 
-/// Whether a path is of a described key or below one; for telling a slip from something that is merely not set.
+/// Whether a path is of a described key, above one, or below one that describes nothing further; for telling a slip from
+/// something that is merely not set.
 pub fn is_known(path: &str) -> bool {
-    let plain = |path: &str| path.replace("[]", "");
     let wanted: Vec<&str> = path.split('.').collect();
-    let mut found = wanted.first() == Some(&"hosts");
-    schema::walk(&mut |known, _| {
-        let known = plain(known);
-        found |=
-            known == path || known.starts_with(&format!("{path}.")) || path.starts_with(&format!("{known}."));
-    });
+    let mut found = false;
+    schema::walk(&mut |known, key| found |= fits(known, key.keys().is_none(), &wanted));
     found
+}
+
+/// A described path, such as `hosts[].labels` or `groups.<name>.taints`, against one that was asked for. Entries of a list are
+/// asked for by number, hosts by name.
+fn fits(known: &str, is_leaf: bool, wanted: &[&str]) -> bool {
+    let mut wanted = wanted.iter().peekable();
+    for part in known.split('.') {
+        let name = part.trim_end_matches("[]");
+        match wanted.next() {
+            None => return true,
+            Some(asked) if name != *asked && name != "<name>" => return false,
+            Some(_) => {}
+        }
+        let is_entry = |asked: &&&str| part == "hosts[]" || asked.bytes().all(|c| c.is_ascii_digit());
+        if part.ends_with("[]") {
+            wanted.next_if(|asked| is_entry(&asked));
+        }
+    }
+    is_leaf || wanted.peek().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_known;
+
+    #[test]
+    fn slips_are_told_from_what_is_not_set() {
+        for known in [
+            "kubernetes",
+            "kubernetes.networking.podSubnet",
+            "kubernetes.kubelet.whatever.it.has",
+            "loadBalancer.vips",
+            "loadBalancer.vips.0",
+            "loadBalancer.vips.0.address",
+            "groups.gpu.labels",
+            "hosts",
+            "hosts.k8setcd1",
+            "hosts.k8setcd1.labels",
+            "hosts.k8setcd1.roles.0",
+            "artifacts.hosts.x.packages",
+        ] {
+            assert!(is_known(known), "{known}");
+        }
+        for slip in
+            ["kubernetes.netwroking", "kubernetes.networking.podSubnets", "hosts.k8setcd1.lables", "x", ""]
+        {
+            assert!(!is_known(slip), "{slip}");
+        }
+    }
 }
