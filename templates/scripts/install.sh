@@ -375,12 +375,18 @@ lay_over() {
         n=$((n + 1))
         low=host$top
         if [[ -d low$top ]]; then low=low$top:$low; fi
-        mkdir "up.$n" "work.$n" && chmod --reference="$top" "up.$n" || return 79
+        mkdir "up.$n" "work.$n" || return 79
+        if ! chmod --reference="$top" "up.$n"; then
+            # who mounted it may have taken it away since
+            if [[ ! -d $top ]]; then continue; fi
+            return 79
+        fi
         places+=("$top") options+=("lowerdir=$low,upperdir=up.$n,workdir=work.$n")
     done
     # all made ready before the first: in between, what is mounted further down is out of sight
     mount=$(command -v mount)
     for n in "${!places[@]}"; do
+        if [[ ! -d ${places[$n]} ]]; then continue; fi
         mounted "host$mount" -t overlay -o "${options[$n]}" overlay "${places[$n]}" || return
     done
     cd low || return 79

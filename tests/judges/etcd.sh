@@ -117,7 +117,9 @@ listen_for_ready "${MEMBERS[1]}"
 start "${MEMBERS[1]}"
 check "the third comes back with its data" until_true 20 ready "${MEMBERS[1]}"
 
-if grep -h -e 'unrecognized environment' -e 'deprecated' -e '"level":"error"' -e '"level":"fatal"' "$BOX"/k8setcd*/etcd.log >"$BOX/odd"; then
+# (On a slow machine etcd 3.6 looks at its storage's version before its first term is on disk, and looks again later.)
+if grep -h -e 'unrecognized environment' -e 'deprecated' -e '"level":"error"' -e '"level":"fatal"' "$BOX"/k8setcd*/etcd.log |
+    grep -v -e 'failed to update storage version.*missing term information' >"$BOX/odd"; then
     fail "etcd complains: $(head -n 3 "$BOX/odd")"
 else
     pass "etcd knows every setting and none is deprecated ($(cat "$BOX"/k8setcd*/etcd.log | wc -l) lines read)"

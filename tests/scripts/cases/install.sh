@@ -189,6 +189,19 @@ case_refuses_what_a_daemon_refuses() {
     code 0 "$BOX/b/install.sh"
 }
 
+# What was mounted when the list was read may be gone a moment later: nothing of ours, and no reason to stop.
+case_a_mount_that_goes_away_meanwhile() {
+    bundle "$BOX/b" 1
+    mkdir /var/tmp/kh-gone
+    mount -t tmpfs tmpfs /var/tmp/kh-gone
+    printf '#!/bin/sh\ncase "$1" in --reference=/var/tmp/kh-gone) echo gone >>%s; umount -l /var/tmp/kh-gone host/var/tmp/kh-gone; rmdir /var/tmp/kh-gone ;; esac\nexec %s "$@"\n' \
+        "$BOX/gone" "$(command -v chmod)" >/usr/local/sbin/chmod
+    chmod 0755 /usr/local/sbin/chmod
+    code 0 "$BOX/b/install.sh"
+    [[ $(wc -l <"$BOX/gone") -eq 1 ]] || die "it was not asked for once"
+    [[ ! -e /var/tmp/kh-gone ]] || die "it is still there"
+    ! grep -e 'no overlay' "$BOX/out" "$BOX/err" || die "read late"
+}
 # Where no overlay can be mounted the daemons read in place; a refusal then is a failure like another.
 case_daemons_read_late_without_overlay() {
     printf '#!/bin/sh\nexit 32\n' >/usr/local/sbin/mount
