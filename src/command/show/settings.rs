@@ -181,7 +181,7 @@ fn fits(known: &str, is_leaf: bool, wanted: &[&str]) -> bool {
         }
         let is_entry = |asked: &&&str| part == "hosts[]" || asked.bytes().all(|c| c.is_ascii_digit());
         if part.ends_with("[]") {
-            wanted.next_if(|asked| is_entry(&asked));
+            wanted.next_if(is_entry);
         }
     }
     is_leaf || wanted.peek().is_none()
