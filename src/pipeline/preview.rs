@@ -11,6 +11,7 @@ use crate::content::ObjectId;
 use crate::env::Env;
 use crate::model::Cluster;
 use crate::pack::bundle::{Bundle, Fingerprints};
+use crate::pki::store::Access;
 use crate::pki::{Action, Decision, Store, read};
 use crate::render::bundles::{RenderError, Shared};
 use crate::snapshot::{self, Identity, Memory, TextCache};
@@ -30,6 +31,11 @@ pub struct Preview {
 /// # Errors
 /// See [`BuildError`].
 pub fn preview(cluster: &Cluster, out: &Path, env: &Env) -> Result<Preview, BuildError> {
+    // A root that takes another's place in a rotation counts as issued, and is in the store already.
+    let there: BTreeSet<String> = {
+        let store = Store::open_with(&cluster.dir.join("secrets"), Access::Public)?;
+        store.objects().filter_map(|(id, _)| store.fingerprint(id).map(str::to_owned)).collect()
+    };
     let Prepared { store, ledger, requests, mut outcome, .. } = foresee(cluster, out, env)?;
     outcome.decisions.retain(|d| d.action == Action::Issue);
     let shared = Shared::render(cluster, &ledger, &requests, &store)?;
@@ -37,7 +43,7 @@ pub fn preview(cluster: &Cluster, out: &Path, env: &Env) -> Result<Preview, Buil
     let mut bundles: Vec<Bundle> =
         hosts.par_iter().map(|host| shared.host(host)).collect::<Result<_, RenderError>>()?;
     bundles.push(shared.operator()?);
-    let known = Planned { store: &store, issued: outcome.decisions.iter().map(|d| &d.id).collect() };
+    let known = Planned { store: &store, there, issued: outcome.decisions.iter().map(|d| &d.id).collect() };
     let mut texts = TextCache::default();
     let mut found = Vec::with_capacity(bundles.len());
     for bundle in &bundles {
@@ -54,12 +60,18 @@ pub const TO_BE_ISSUED: &str = "(to be issued)";
 
 struct Planned<'a> {
     store: &'a Store,
+    /// Fingerprints of what the store has.
+    there: BTreeSet<String>,
     issued: BTreeSet<&'a ObjectId>,
 }
 
 impl Fingerprints for Planned<'_> {
     fn fingerprint(&self, id: &ObjectId) -> Option<&str> {
-        if self.issued.contains(id) { Some(TO_BE_ISSUED) } else { self.store.fingerprint(id) }
+        match self.store.fingerprint(id) {
+            Some(known) if self.there.contains(known) => Some(known),
+            _ if self.issued.contains(id) => Some(TO_BE_ISSUED),
+            other => other,
+        }
     }
 }
 
