@@ -20,7 +20,8 @@ kubelet_shows() {
 signed_now() {
     local said code=0
     openssl x509 -in "$CLUSTER_CA" -out "$WORK/signer.crt"
-    kubelet_shows client-certificate >"$WORK/shown.crt"
+    # the certificate alone: the key lies in the same file
+    kubelet_shows client-certificate | openssl x509 -out "$WORK/shown.crt"
     said=$(openssl verify -partial_chain -CAfile "$WORK/signer.crt" -- "$WORK/shown.crt" 2>&1) || code=$?
     # that the chain does not hold it says with 2 and in words
     case $code:$said in

@@ -403,7 +403,13 @@ as_before() {
     cmp "$BOX/kubelet.conf.old" /etc/kubernetes/kubelet.conf && [[ $(readlink $PEM) == *2026-01-01.pem && ! -e /etc/kubernetes/bootstrap-kubelet.conf && ! -e /var/lib/khagen/pending ]]
 }
 code 2 "$BOX/new/reconfigure.sh" kubelet-credentials --dry-run; says "replace $PEM"
-code 1 "$BOX/new/reconfigure.sh" kubelet-credentials --wait 1; says 'no certificate came'; says 'as they were before'
+"$BOX/new/reconfigure.sh" kubelet-credentials --wait 4 >"$BOX/out" 2>"$BOX/err" &
+script=$!
+await eval '[[ ! -e /etc/kubernetes/kubelet.conf ]]'
+ls "$TMPDIR"/*/signer.crt >/dev/null || die "no folder of its own to look at"
+! grep -r -l -e 'PRIVATE KEY' "$TMPDIR" || die "a key lies in the folder for what is made on the way"
+wait "$script" && die "it ended with 0"
+says 'no certificate came'; says 'as they were before'
 as_before || die "not put back"
 # what a kubelet without kubelet.conf does: it asks with the bootstrap file's credentials, which must not be the link
 cat >"$BOX/bootstraps" <<'END'
